@@ -1,0 +1,169 @@
+#include "cli/cli.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "cli/demo.h"
+#include "daemon/daemon.h"
+
+enum {
+    CLI_NAME_MAX = 32,      /* longer words are no command of ours, nor near one */
+    CLI_SUGGEST_DISTANCE = 2, /* edits between what was typed and what is suggested */
+};
+
+struct cli_command {
+    const char *name;
+    const char *arguments;
+    const char *help;
+    int (*run)(int argc, char **argv); /* argv[0] is the name; returns the exit status */
+};
+
+static int cli_sentinel(int argc, char **argv)
+{
+    static char executable[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", executable, sizeof(executable) - 1);
+
+    executable[len < 0 ? 0 : len] = '\0';
+    return daemon_sentinel_main(argc, argv, executable);
+}
+
+static const struct cli_command commands[] = {
+#define COMMAND(name, arguments, run, help) {name, arguments, help, run},
+#include "cli/commands.def"
+#undef COMMAND
+};
+
+static const struct cli_command *cli_find(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(commands); i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+/* The edit distance of two short words, by the row method. */
+static size_t cli_distance(const char *a, const char *b)
+{
+    size_t row[CLI_NAME_MAX + 1];
+    size_t b_len = strlen(b);
+
+    if (strlen(a) > CLI_NAME_MAX || b_len > CLI_NAME_MAX) {
+        return CLI_NAME_MAX;
+    }
+    for (size_t j = 0; j <= b_len; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; a[i - 1] != '\0'; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_len; j++) {
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            best = row[j] + 1 < best ? row[j] + 1 : best;
+            row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+        }
+    }
+    return row[b_len];
+}
+
+static const char *cli_nearest(const char *typed)
+{
+    const char *nearest = NULL;
+    size_t nearest_distance = CLI_SUGGEST_DISTANCE + 1;
+
+    for (size_t i = 0; i < COUNT_OF(commands); i++) {
+        size_t distance = cli_distance(typed, commands[i].name);
+        if (distance < nearest_distance) {
+            nearest_distance = distance;
+            nearest = commands[i].name;
+        }
+    }
+    return nearest;
+}
+
+static void cli_help(FILE *out)
+{
+    (void)fprintf(out, "holdfast %s: keeps a Redis site up when a machine dies\n\n",
+                  HOLDFAST_VERSION); /* help that cannot be written needs no second try */
+    for (size_t i = 0; i < COUNT_OF(commands); i++) {
+        (void)fprintf(out, "  holdfast %s %s\n      %s\n", commands[i].name,
+                      commands[i].arguments, commands[i].help);
+    }
+    (void)fputs("\n  holdfast --help | --version\n\n"
+                "Called redis-sentinel or valkey-sentinel it is the sentinel command, and so it is\n"
+                "with FILE --sentinel. Exit status: 0 fine, 1 a failure, 2 the call or the file is "
+                "wrong.\nManual: holdfast(1), holdfast-sentinel(8).\n",
+                out);
+}
+
+static int cli_unknown(const char *typed)
+{
+    const char *nearest = cli_nearest(typed);
+
+    (void)fprintf(stderr, "holdfast: there is no command \"%s\"", typed);
+    if (nearest != NULL) {
+        (void)fprintf(stderr, "; did you mean \"%s\"?", nearest);
+    }
+    (void)fputs("\nholdfast --help lists the commands.\n", stderr);
+    return CLI_USAGE;
+}
+
+/* Redis looks for the words anywhere in the name it was called by, so redis-sentinel-7 counts too. */
+static bool cli_is_sentinel_name(const char *argv0)
+{
+    const char *slash = strrchr(argv0, '/');
+    const char *name = slash == NULL ? argv0 : slash + 1;
+
+    return strstr(name, "redis-sentinel") != NULL || strstr(name, "valkey-sentinel") != NULL;
+}
+
+/* Takes every "--sentinel" out of argv; true when there was one. */
+static bool cli_take_sentinel_word(int *argc, char **argv)
+{
+    int kept = 1;
+
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--sentinel") != 0) {
+            argv[kept++] = argv[i];
+        }
+    }
+    bool found = kept != *argc;
+    argv[kept] = NULL;
+    *argc = kept;
+    return found;
+}
+
+int cli_main(int argc, char **argv)
+{
+    if (argc < 1) {
+        return CLI_USAGE;
+    }
+    const struct cli_command *command = argc > 1 ? cli_find(argv[1]) : NULL;
+    bool by_name = cli_is_sentinel_name(argv[0]);
+
+    if (by_name || command == NULL) {
+        bool by_word = cli_take_sentinel_word(&argc, argv);
+        if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0)) {
+            return printf("holdfast %s\n", HOLDFAST_VERSION) < 0 ? CLI_FAILED : CLI_FINE;
+        }
+        if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+            cli_help(stdout);
+            return CLI_FINE;
+        }
+        if (by_name || by_word) {
+            return cli_sentinel(argc, argv);
+        }
+    }
+    if (argc < 2) {
+        cli_help(stderr);
+        return CLI_USAGE;
+    }
+    return command == NULL ? cli_unknown(argv[1]) : command->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,131 @@
+#include "failover/core.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/text.h"
+
+/*
+ * Which replica is promoted. Sentinel compares priority, offset and run id of whatever its last INFO said,
+ * up to ten seconds ago, of any replica. Here the INFO is fresh, and a candidate must have the master's
+ * history: a replica of another lineage, or one that is just being emptied for a new one, is no candidate.
+ */
+
+enum select_history {
+    HISTORY_PROMOTED, /* it forked from the master's history: an earlier leader got as far as that */
+    HISTORY_SAME,
+    HISTORY_BEFORE,   /* the master's former history: it missed what came after a restart */
+    HISTORY_OTHER,
+};
+
+static bool select_same(const char *a, const char *b)
+{
+    return a[0] != '\0' && strcmp(a, b) == 0;
+}
+
+static enum select_history select_history(const struct master *m, const struct instance *i)
+{
+    if (m->replid[0] == '\0') {
+        return HISTORY_SAME; /* we never heard of the master's: we cannot tell, as Sentinel cannot */
+    }
+    if (i->info.role == ROLE_MASTER) {
+        return select_same(i->info.replid2, m->replid) ? HISTORY_PROMOTED : HISTORY_OTHER;
+    }
+    if (select_same(i->info.replid, m->replid) || select_same(i->info.replid2, m->replid)) {
+        return HISTORY_SAME;
+    }
+    if (select_same(i->info.replid, m->replid_before) ||
+        select_same(i->info.replid, m->self->info.replid2)) {
+        return HISTORY_BEFORE;
+    }
+    return HISTORY_OTHER;
+}
+
+bool select_related(const struct master *m, const struct instance *i)
+{
+    return select_history(m, i) != HISTORY_OTHER || select_same(i->info.replid, m->replid) ||
+           select_same(i->info.replid, m->replid_before) ||
+           select_same(i->info.replid2, m->replid_before);
+}
+
+/* Why this replica cannot be promoted, in words for the log; NULL when it can. */
+const char *select_unfit(const struct failover *f, const struct master *m, const struct instance *i)
+{
+    msec_t down_for = m->self->s_down ? f->now - m->self->s_down_since : 0;
+
+    if (i->s_down) {
+        return "it is down";
+    }
+    if (!i->channel->up) {
+        return "it is not connected";
+    }
+    if (i->info_at == 0) {
+        return "its INFO has not come yet";
+    }
+    if (i->foreign) {
+        return "its address belongs to another group";
+    }
+    if (i->info.priority == 0) {
+        return "its priority is 0";
+    }
+    if (i->info.loading || i->info.sync_in_progress) {
+        return "it is loading or in the middle of a synchronisation";
+    }
+    if (i->info.master_link_down_ms > down_for + 10 * m->config.down_after_ms) {
+        return "it was cut off from the master long before";
+    }
+    if (i->info.role == ROLE_MASTER && select_history(m, i) != HISTORY_PROMOTED) {
+        return "it says it is a master";
+    }
+    if (select_history(m, i) == HISTORY_OTHER) {
+        return "its history is not the master's";
+    }
+    return NULL;
+}
+
+/* Negative: a is the better one. */
+static int select_compare(const struct failover *f, const struct instance *a, const struct instance *b)
+{
+    enum select_history of_a = select_history(a->master, a);
+    enum select_history of_b = select_history(b->master, b);
+
+    if (of_a != of_b) {
+        return of_a < of_b ? -1 : 1;
+    }
+    if (a->info.priority != b->info.priority) {
+        return a->info.priority < b->info.priority ? -1 : 1;
+    }
+    if (a->info.offset != b->info.offset) {
+        bool a_first = a->info.offset > b->info.offset;
+        return a_first != MUTATED(f, MUTATION_LOWEST_OFFSET) ? -1 : 1;
+    }
+    if (a->run_id[0] == '\0' || b->run_id[0] == '\0') {
+        return a->run_id[0] != '\0' ? -1 : 1;
+    }
+    return strcmp(a->run_id, b->run_id);
+}
+
+struct instance *select_replica(struct failover *f, struct master *m, msec_t fresh_since, bool explain)
+{
+    struct instance *best = NULL;
+    char text[ADDR_TEXT_MAX];
+
+    for (uint32_t n = 0; n < m->replicas_count; n++) {
+        struct instance *i = m->replicas[n];
+        const char *unfit = select_unfit(f, m, i);
+        if (unfit == NULL && i->info_at < fresh_since) {
+            unfit = "it did not answer INFO since the failover began";
+        }
+        if (unfit != NULL) {
+            if (explain) {
+                action_log(f, NOTE_WARNING, "master %s: replica %s is no candidate: %s", m->name,
+                           addr_text(&i->addr, text), unfit);
+            }
+            continue;
+        }
+        if (best == NULL || select_compare(f, i, best) < 0) {
+            best = i;
+        }
+    }
+    return best;
+}

@@ -1,0 +1,606 @@
+/*
+ * The life of a connection once it has a socket. What it must keep true: no handler from inside a
+ * function another room calls; after conn_close() no handler at all; the memory stays until the end
+ * of the turn, so that a handler may close its own connection; an idle connection owns no buffer.
+ */
+#include "loop/conn.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "loop/conn_inside.h"
+
+enum {
+    CORK_MAX_BYTES = 64 * 1024,      /* a handler that writes more is sent in parts */
+    DISCARD_MAX_BYTES = 1024 * 1024, /* no reader of ours lets more wait */
+};
+
+static void conn_flush(struct conn *c);
+static void conn_receive(struct conn *c);
+
+/* ---- descriptors ---- */
+
+void conn_watch(struct conn *c, bool want_read, bool want_write)
+{
+    /* first what is added: so epoll is told of a change, not of a removal and an addition */
+    if (want_read && !c->is_reading) {
+        (void)event_add(&c->read_event, NULL); /* fails only for a closed descriptor */
+    }
+    if (want_write && !c->is_writing) {
+        (void)event_add(&c->write_event, NULL);
+    }
+    if (!want_read && c->is_reading) {
+        (void)event_del(&c->read_event);
+    }
+    if (!want_write && c->is_writing) {
+        (void)event_del(&c->write_event);
+    }
+    c->is_reading = want_read;
+    c->is_writing = want_write;
+}
+
+/* What an open connection waits for. */
+static void conn_watch_open(struct conn *c)
+{
+    conn_watch(c, !c->is_paused && !c->is_leaving, c->out.len > 0 || c->read_wants_write);
+}
+
+static int conn_socket_error(const struct conn *c)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+
+    return getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 ? error : errno;
+}
+
+static void conn_on_event(struct conn *c, bool is_writable)
+{
+    switch (c->phase) {
+    case CONN_PHASE_CONNECTING: {
+        int error = conn_socket_error(c);
+        if (error != 0) {
+            conn_fail_errno(c, error);
+        } else if (is_writable) {
+            conn_connected(c);
+        }
+        break;
+    }
+    case CONN_PHASE_HANDSHAKING:
+        conn_tls_handshake(c);
+        break;
+    case CONN_PHASE_OPEN:
+        if (is_writable && c->out.len > 0) {
+            conn_flush(c);
+        }
+        if (c->phase == CONN_PHASE_OPEN && (!is_writable || c->read_wants_write)) {
+            conn_receive(c);
+        }
+        break;
+    case CONN_PHASE_FAILED:
+    case CONN_PHASE_DEAD:
+        break; /* the other event of the same turn */
+    }
+}
+
+static void conn_on_readable(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    conn_on_event(ctx, false);
+}
+
+static void conn_on_writable(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    conn_on_event(ctx, true);
+}
+
+/* ---- beginning and end ---- */
+
+static void conn_on_task(void *ctx);
+
+struct conn *conn_make(struct loop *loop, int fd, bool is_unix)
+{
+    struct conn *c = loop_alloc(sizeof(*c));
+    int on = 1;
+
+    c->magic = CONN_MAGIC;
+    c->loop = loop;
+    c->fd = fd;
+    c->is_unix = is_unix;
+    c->in_max_bytes = CONN_INPUT_MAX_BYTES;
+    c->out_max_bytes = CONN_OUTPUT_MAX_BYTES;
+    c->task.run = conn_on_task;
+    c->task.ctx = c;
+    if (!is_unix) {
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* only slower without */
+    }
+    int failed =
+        event_assign(&c->read_event, loop->base, fd, EV_READ | EV_PERSIST, conn_on_readable, c) |
+        event_assign(&c->write_event, loop->base, fd, EV_WRITE | EV_PERSIST, conn_on_writable, c);
+    ASSERT(failed == 0);
+    return c;
+}
+
+/* A socket closed with unread input sends RST, and the kernel then drops the last words it still
+ * holds: what came (a pipelined rest, TLS session tickets) is thrown away first. */
+static void conn_discard_input(const struct conn *c)
+{
+    if (!c->is_unix) {
+        (void)recv(c->fd, NULL, DISCARD_MAX_BYTES, MSG_TRUNC | MSG_DONTWAIT); /* best effort */
+    }
+}
+
+/* Only memory is left, freed at the end of the turn. */
+static void conn_die(struct conn *c)
+{
+    ASSERT(c->phase != CONN_PHASE_DEAD);
+    conn_watch(c, false, false);
+    conn_tls_detach(c);
+    if (c->is_leaving) {
+        conn_discard_input(c);
+    }
+    (void)close(c->fd); /* nothing can be done about an error */
+    c->fd = -1;
+    c->phase = CONN_PHASE_DEAD;
+    c->h = NULL;
+    loop_timer_destroy(c->deadline);
+    c->deadline = NULL;
+    loop_defer(c->loop, &c->task);
+}
+
+static void conn_tell_end(struct conn *c)
+{
+    const struct conn_handlers *h = c->h;
+
+    c->h = NULL;
+    if (h != NULL) {
+        h->on_end(c->ctx, c, c->why, c->text);
+    }
+    conn_die(c);
+}
+
+static void conn_on_task(void *ctx)
+{
+    struct conn *c = ctx;
+
+    ASSERT(c->magic == CONN_MAGIC);
+    if (c->phase == CONN_PHASE_FAILED) {
+        conn_tell_end(c);
+        return; /* conn_die() has queued the task again */
+    }
+    if (c->phase == CONN_PHASE_DEAD) {
+        buf_finish(&c->in);
+        buf_finish(&c->out);
+        c->magic = 0;
+        free(c);
+        return;
+    }
+    if (c->has_unread && c->phase == CONN_PHASE_OPEN && !c->is_paused && c->h != NULL) {
+        conn_receive(c);
+    }
+}
+
+static void conn_on_deadline(void *ctx)
+{
+    struct conn *c = ctx;
+
+    if (c->phase != CONN_PHASE_OPEN) {
+        conn_fail(c, CONN_TIMEOUT, "%s",
+                  c->phase == CONN_PHASE_CONNECTING ? "no answer while connecting"
+                                                    : "no answer in the TLS handshake");
+    } else {
+        conn_fail(c, CONN_TIMEOUT, "the last bytes were not read");
+    }
+}
+
+void conn_set_deadline(struct conn *c, msec_t after_ms)
+{
+    loop_timer_destroy(c->deadline);
+    c->deadline = NULL;
+    if (after_ms > 0) {
+        c->deadline = loop_timer_create(c->loop, conn_on_deadline, c);
+        loop_timer_at(c->deadline, loop_now(c->loop) + after_ms);
+    }
+}
+
+void conn_fail(struct conn *c, enum conn_end why, const char *format, ...)
+{
+    va_list args;
+
+    if (c->phase == CONN_PHASE_FAILED || c->phase == CONN_PHASE_DEAD) {
+        return;
+    }
+    c->phase = CONN_PHASE_FAILED;
+    c->why = why;
+    va_start(args, format);
+    (void)vsnprintf(c->text, sizeof(c->text), format, args); /* cut when too long */
+    va_end(args);
+    conn_watch(c, false, false);
+    conn_set_deadline(c, 0);
+    loop_defer(c->loop, &c->task);
+}
+
+void conn_fail_errno(struct conn *c, int error)
+{
+    bool is_opening = c->phase == CONN_PHASE_CONNECTING;
+    enum conn_end why = CONN_FAILED;
+
+    if (error == ECONNREFUSED || (error == ENOENT && is_opening)) {
+        why = is_opening ? CONN_REFUSED : CONN_RESET;
+    } else if (error == ECONNRESET || error == EPIPE || error == ECONNABORTED) {
+        why = CONN_RESET;
+    } else if (error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN ||
+               error == ENETDOWN) {
+        why = CONN_UNREACHABLE;
+    } else if (error == ETIMEDOUT) {
+        why = CONN_TIMEOUT;
+    }
+    conn_fail(c, why, "%s", strerror(error));
+}
+
+void conn_close(struct conn *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    ASSERT(c->magic == CONN_MAGIC);
+    if (c->phase == CONN_PHASE_FAILED && c->h == NULL) {
+        return; /* from inside on_end */
+    }
+    if (c->loop->corked ==
+        c) { /* what was written before the close goes out, as it would uncorked */
+        c->loop->corked = NULL;
+        conn_write(c, buf_data(&c->loop->cork), c->loop->cork.len);
+        buf_clear(&c->loop->cork);
+    }
+    conn_die(c);
+}
+
+/* ---- corking: one send for all that a handler writes ---- */
+
+static void conn_cork(struct conn *c)
+{
+    ASSERT(c->loop->corked == NULL);
+    c->loop->corked = c;
+}
+
+static void conn_uncork(struct conn *c)
+{
+    if (c->loop->corked == c) { /* not closed meanwhile */
+        c->loop->corked = NULL;
+        conn_write(c, buf_data(&c->loop->cork), c->loop->cork.len);
+        buf_clear(&c->loop->cork);
+    }
+}
+
+/* ---- opening ---- */
+
+void conn_connected(struct conn *c)
+{
+    if (c->ssl == NULL) {
+        conn_opened(c);
+        return;
+    }
+    c->phase = CONN_PHASE_HANDSHAKING;
+    conn_tls_handshake(c);
+}
+
+void conn_opened(struct conn *c)
+{
+    c->phase = CONN_PHASE_OPEN;
+    if (!c->is_leaving) {
+        conn_set_deadline(c, 0); /* a flush keeps its own */
+    }
+    conn_watch_open(c);
+    if (c->ssl != NULL) { /* data may have come with the end of the handshake */
+        c->has_unread = true;
+        loop_defer(c->loop, &c->task);
+    }
+    if (c->h != NULL && c->h->on_open != NULL) {
+        conn_cork(c);
+        c->h->on_open(c->ctx, c);
+        conn_uncork(c);
+    }
+    if (c->phase == CONN_PHASE_OPEN && c->out.len > 0) {
+        conn_flush(c);
+    }
+}
+
+/* ---- writing ---- */
+
+static size_t conn_send(struct conn *c, const char *from, size_t len)
+{
+    if (c->ssl != NULL) {
+        return conn_tls_write(c, from, len);
+    }
+    ssize_t sent = send(c->fd, from, len, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        conn_fail_errno(c, errno);
+    }
+    return sent < 0 ? 0 : (size_t)sent;
+}
+
+void conn_write(struct conn *c, const void *bytes, size_t len)
+{
+    const char *from = bytes;
+
+    ASSERT(c->magic == CONN_MAGIC);
+    if (len == 0 || c->is_leaving || c->phase >= CONN_PHASE_FAILED) {
+        return;
+    }
+    if (c->loop->corked == c) {
+        buf_append(&c->loop->cork, from, len);
+        if (c->loop->cork.len >= CORK_MAX_BYTES) {
+            conn_uncork(c);
+            c->loop->corked = c;
+        }
+        return;
+    }
+    if (c->out.len == 0 && c->phase == CONN_PHASE_OPEN) {
+        size_t sent = conn_send(c, from, len);
+        from += sent;
+        len -= sent;
+        if (len == 0 || c->phase != CONN_PHASE_OPEN) {
+            return;
+        }
+    }
+    if (len > c->out_max_bytes || c->out.len > c->out_max_bytes - len) {
+        conn_fail(c, CONN_OVERFLOW, "the other side does not read: over %zu bytes wait for it",
+                  c->out_max_bytes);
+        return;
+    }
+    buf_append(&c->out, from, len);
+    if (c->phase == CONN_PHASE_OPEN) {
+        conn_watch_open(c);
+    }
+}
+
+void conn_write_text(struct conn *c, const char *text)
+{
+    conn_write(c, text, strlen(text));
+}
+
+void conn_writebuf(struct conn *c, struct buf *from)
+{
+    conn_write(c, buf_data(from), from->len);
+    buf_clear(from);
+}
+
+size_t conn_pending_bytes(const struct conn *c)
+{
+    return c->out.len + (c->loop->corked == c ? c->loop->cork.len : 0);
+}
+
+static void conn_flush(struct conn *c)
+{
+    size_t sent = conn_send(c, buf_data(&c->out), c->out.len);
+
+    if (c->phase != CONN_PHASE_OPEN) {
+        return;
+    }
+    buf_take(&c->out, sent);
+    if (c->out.len > 0) {
+        conn_watch_open(c);
+        return;
+    }
+    buf_finish(&c->out);
+    conn_watch_open(c);
+    if (c->is_leaving) {
+        conn_die(c);
+    } else if (c->h->on_drain != NULL) {
+        conn_cork(c);
+        c->h->on_drain(c->ctx, c);
+        conn_uncork(c);
+    }
+}
+
+void conn_close_after_flush(struct conn *c)
+{
+    ASSERT(c->magic == CONN_MAGIC);
+    if (c->phase == CONN_PHASE_FAILED && c->h == NULL) {
+        return; /* from inside on_end */
+    }
+    conn_uncork(c);
+    c->is_leaving = true;
+    if (c->phase >= CONN_PHASE_FAILED || c->out.len == 0) {
+        conn_close(c);
+        return;
+    }
+    c->h = NULL;
+    if (c->phase == CONN_PHASE_OPEN) {
+        conn_watch_open(c);
+    }
+    conn_set_deadline(c, CONN_FLUSH_MS);
+}
+
+/* ---- reading ---- */
+
+/* Shows what c->in holds and the len bytes in the loop's scratch. Only a rest is copied. */
+static void conn_show(struct conn *c, size_t len)
+{
+    struct buf fresh = {0};
+    struct buf *in = &fresh;
+
+    if (c->in.len > 0) {
+        buf_append(&c->in, c->loop->scratch, len);
+        in = &c->in;
+    } else {
+        c->loop->scratch[len] = '\0';
+        buf_borrow(&fresh, c->loop->scratch, len);
+    }
+    conn_cork(c);
+    c->h->on_data(c->ctx, c, in);
+    conn_uncork(c);
+    if (c->phase == CONN_PHASE_DEAD || c->h == NULL) {
+        buf_finish(&fresh);
+        return;
+    }
+    if (in == &fresh) {
+        buf_append(&c->in, buf_data(&fresh), fresh.len);
+        buf_finish(&fresh);
+    }
+    if (c->in.len == 0) {
+        buf_finish(&c->in);
+    } else if (c->in.len > c->in_max_bytes && !c->is_paused) {
+        conn_fail(c, CONN_OVERFLOW, "a message of over %zu bytes", c->in_max_bytes);
+    }
+}
+
+static size_t conn_read(struct conn *c)
+{
+    if (c->ssl != NULL) {
+        return conn_tls_read(c, c->loop->scratch, LOOP_SCRATCH_BYTES);
+    }
+    ssize_t got = recv(c->fd, c->loop->scratch, LOOP_SCRATCH_BYTES, 0);
+    if (got == 0) {
+        conn_fail(c, CONN_CLOSED, "closed by the other side");
+    } else if (got < 0 && errno != EAGAIN && errno != EINTR) {
+        conn_fail_errno(c, errno);
+    }
+    return got < 0 ? 0 : (size_t)got;
+}
+
+/* One read; what does not fit into the scratch waits for the next turn, so that one busy connection
+ * does not hold up the others. */
+static void conn_receive(struct conn *c)
+{
+    bool show_rest = c->has_unread && c->in.len > 0;
+
+    c->has_unread = false;
+    size_t len = conn_read(c);
+    if ((len > 0 || show_rest) && c->h != NULL && c->phase != CONN_PHASE_DEAD) {
+        conn_show(c, len);
+    }
+    if (c->phase == CONN_PHASE_OPEN) {
+        conn_watch_open(c);
+        if (c->has_unread) {
+            loop_defer(c->loop, &c->task);
+        }
+    }
+}
+
+void conn_pause_read(struct conn *c)
+{
+    c->is_paused = true;
+    if (c->phase == CONN_PHASE_OPEN) {
+        conn_watch_open(c);
+    }
+}
+
+void conn_resume_read(struct conn *c)
+{
+    if (!c->is_paused) {
+        return;
+    }
+    c->is_paused = false;
+    if (c->phase == CONN_PHASE_OPEN) {
+        c->has_unread = true;
+        loop_defer(c->loop, &c->task);
+        conn_watch_open(c);
+    }
+}
+
+/* ---- setting and looking ---- */
+
+void conn_set_handlers(struct conn *c, const struct conn_handlers *h, void *ctx)
+{
+    ASSERT(h->on_data != NULL);
+    ASSERT(h->on_end != NULL);
+    c->h = h;
+    c->ctx = ctx;
+}
+
+void conn_set_limits(struct conn *c, size_t input_max_bytes, size_t output_max_bytes)
+{
+    c->in_max_bytes = input_max_bytes;
+    c->out_max_bytes = output_max_bytes;
+}
+
+void conn_set_keepalive(struct conn *c, int seconds)
+{
+    int on = seconds > 0;
+    int every = seconds / 3 > 0 ? seconds / 3 : 1;
+    int times = 3;
+
+    if (c->is_unix || c->fd < 0) {
+        return;
+    }
+    /* a kernel that refuses one of these only notices a dead peer later */
+    (void)setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    if (on) {
+        (void)setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
+        (void)setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+        (void)setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
+    }
+}
+
+bool conn_is_open(const struct conn *c)
+{
+    return c->phase == CONN_PHASE_OPEN;
+}
+
+bool conn_is_unix(const struct conn *c)
+{
+    return c->is_unix;
+}
+
+bool conn_is_tls(const struct conn *c)
+{
+    return c->ssl != NULL;
+}
+
+int conn_fd(const struct conn *c)
+{
+    return c->fd;
+}
+
+struct loop *conn_loop(const struct conn *c)
+{
+    return c->loop;
+}
+
+bool conn_local_addr(const struct conn *c, struct addr *at)
+{
+    struct sockaddr_storage raw = {0};
+    socklen_t len = sizeof(raw);
+
+    return getsockname(c->fd, (struct sockaddr *)&raw, &len) == 0 && sock_addr_decode(&raw, at) &&
+           at->port != 0;
+}
+
+bool conn_peer_addr(const struct conn *c, struct addr *at)
+{
+    struct sockaddr_storage raw = {0};
+    socklen_t len = sizeof(raw);
+
+    return getpeername(c->fd, (struct sockaddr *)&raw, &len) == 0 && sock_addr_decode(&raw, at);
+}
+
+const char *conn_end_text(enum conn_end why)
+{
+    switch (why) {
+    case CONN_CLOSED:
+        return "closed";
+    case CONN_RESET:
+        return "reset";
+    case CONN_REFUSED:
+        return "refused";
+    case CONN_UNREACHABLE:
+        return "unreachable";
+    case CONN_TIMEOUT:
+        return "timeout";
+    case CONN_TLS:
+        return "tls";
+    case CONN_OVERFLOW:
+        return "overflow";
+    case CONN_FAILED:
+        return "failed";
+    }
+    UNREACHABLE("an end without a text");
+}

@@ -1,0 +1,1 @@
+"""What the spec tests and the benchmarks share: processes, servers, monitors, sites, networks."""

@@ -1,0 +1,874 @@
+"""The protocol of the Sentinel port, told differentially: the same commands go to a real
+redis-sentinel and to the tested monitor, which watch the same master, and the replies are compared.
+
+Values that must differ (run ids, ports of the two, times) are masked; everything else is compared as
+it stands: type, order of fields, text of errors.
+"""
+
+import re
+
+import pytest
+
+from lib.monitor import Monitor
+from lib.ports import free_port
+from lib.procs import ProcessTable
+from lib.redis_server import RedisServer, start_all
+from lib.resp import (NIL_ARRAY, NULL, Bulk, Nil, Push, RespClient, RespError, RespMap, RespSet,
+                      Status, as_dict, pairs, shape)
+from lib.wait import wait_until
+
+HELLO = "__sentinel__:hello"
+NAME = "mymaster"
+log_places = []
+
+CONF = """
+sentinel monitor {name} 127.0.0.1 {port} 2
+sentinel down-after-milliseconds {name} 5000
+sentinel failover-timeout {name} 60000
+sentinel monitor lonely 127.0.0.1 {lonely} 1
+sentinel down-after-milliseconds lonely 5000
+"""
+
+MASTER_FIELDS = """name ip port runid flags link-pending-commands link-refcount last-ping-sent
+last-ok-ping-reply last-ping-reply down-after-milliseconds info-refresh role-reported
+role-reported-time config-epoch num-slaves num-other-sentinels quorum failover-timeout
+parallel-syncs""".split()
+REPLICA_FIELDS = """name ip port runid flags link-pending-commands link-refcount last-ping-sent
+last-ok-ping-reply last-ping-reply down-after-milliseconds info-refresh role-reported
+role-reported-time master-link-down-time master-link-status master-host master-port slave-priority
+slave-repl-offset replica-announced""".split()
+SENTINEL_FIELDS = """name ip port runid flags link-pending-commands link-refcount last-ping-sent
+last-ok-ping-reply last-ping-reply down-after-milliseconds last-hello-message voted-leader
+voted-leader-epoch""".split()
+VOLATILE = {"link-pending-commands", "last-ping-sent", "last-ok-ping-reply", "last-ping-reply",
+            "info-refresh", "role-reported-time", "slave-repl-offset", "last-hello-message",
+            "master-link-down-time"}
+
+
+class Pair:
+    """The reference and the tested monitor on the same data nodes."""
+
+    def __init__(self, table, directory, kind):
+        self.master = RedisServer(table, directory, name="master")
+        self.replica = RedisServer(table, directory, name="replica", replicaof=self.master)
+        self.lonely = RedisServer(table, directory, name="lonely")
+        start_all([self.master, self.replica, self.lonely])
+        wait_until(lambda: self.replica.follows(self.master.addr), 10)
+        conf = CONF.format(name=NAME, port=self.master.port, lonely=self.lonely.port)
+        self.reference = Monitor(table, directory, conf, kind="redis", name="reference")
+        self.tested = Monitor(table, directory, conf, kind=kind, name="tested")
+        self.both = [self.reference, self.tested]
+        for monitor in self.both:
+            monitor.start()
+        for monitor in self.both:
+            monitor.wait_ready()
+            monitor.record()
+        for monitor in self.both:
+            wait_until(lambda m=monitor: self.settled(m), 20, f"{monitor} has discovered all")
+
+    @staticmethod
+    def settled(monitor):
+        master = monitor.master(NAME)
+        sentinels = monitor.sentinels(NAME)
+        return (master["flags"] == "master" and master["num-slaves"] == "1"
+                and master["num-other-sentinels"] == "1"
+                and monitor.replicas(NAME)[0]["flags"] == "slave"
+                and monitor.replicas(NAME)[0]["master-link-status"] == "ok"
+                and monitor.master("lonely")["num-other-sentinels"] == "1"
+                and len(sentinels) == 1 and sentinels[0]["flags"] == "sentinel")
+
+    def ask(self, monitor, args, protocol):
+        with monitor.connect() as client:
+            if protocol == 3:
+                assert not isinstance(client.call("HELLO", 3), RespError)
+            return client.call(*args)
+
+    def compare(self, args, protocol, mask=None):
+        mask = mask or masked
+        want = mask(self.ask(self.reference, args, protocol))
+        got = mask(self.ask(self.tested, args, protocol))
+        assert got == want, f"{args}: got {got!r}, redis-sentinel says {want!r}"
+        assert shape(got) == shape(want), f"{args}: {shape(got)} is not {shape(want)}"
+        return got
+
+
+@pytest.fixture(scope="module")
+def pair(module_table, tmp_path_factory, kind):
+    directory = tmp_path_factory.mktemp("port")
+    log_places.append(directory)
+    return Pair(module_table, directory, kind)
+
+
+def masked(value):
+    """Run ids and the client's own address cannot be the same on both."""
+    if isinstance(value, Nil) or isinstance(value, (int, float)):
+        return value
+    if isinstance(value, RespMap):
+        return RespMap((masked(key), masked(item)) for key, item in value)
+    if isinstance(value, (list, RespSet, Push)):
+        return type(value)(masked(item) for item in value)
+    return type(value)(re.sub(r"\b[0-9a-f]{40}\b", "<runid>", value))
+
+
+def only_shape(value):
+    """The shape as a value, so that compare() works on it."""
+    return Status(repr(shape(value)))
+
+
+def any_order(value):
+    """What redis keeps in a hash table: it comes in another order from every process."""
+    if isinstance(value, (list, RespSet)):
+        return type(value)(sorted(value))
+    return value
+
+
+def rules_in_any_order(value):
+    """The same for the command rules within an ACL user's description."""
+    if isinstance(value, RespMap):
+        return RespMap((key, rules_in_any_order(item)) for key, item in value)
+    if isinstance(value, (list, RespSet)):
+        return type(value)(rules_in_any_order(item) for item in value)
+    if isinstance(value, Bulk) and "@all" in value:
+        return Bulk(" ".join(sorted(value.split())))
+    return value
+
+
+def instance_map(value):
+    """Keys and their order as they are; values that move with time masked."""
+    masks = [(key, Bulk("<volatile>") if key in VOLATILE else masked(item))
+             for key, item in pairs(value)]
+    return RespMap(masks) if isinstance(value, RespMap) else [x for pair_ in masks for x in pair_]
+
+
+def instance_maps(value):
+    return sorted((instance_map(item) for item in value), key=repr)
+
+
+def peer_maps(value):
+    """SENTINELS: the one entry is the other monitor, so who it is differs."""
+    hidden = {"name", "ip", "port", "runid", "voted-leader", "voted-leader-epoch"}
+    out = []
+    for item in value:
+        fields = [(key, Bulk("<peer>") if key in hidden else text)
+                  for key, text in pairs(instance_map(item))]
+        out.append(RespMap(fields) if isinstance(item, RespMap)
+                   else [x for pair_ in fields for x in pair_])
+    return out
+
+
+def show(args):
+    return " ".join(str(arg) for arg in args)[:60] or "(empty)"
+
+
+# Commands whose reply must be the same to the byte (run ids masked) in both protocols.
+SAME = [
+    # --- every connection ---
+    ("PING",), ("ping",), ("PING", "hello"), ("PING", "a", "b"),
+    ("AUTH",), ("AUTH", "secret"), ("AUTH", "default", "x"), ("AUTH", "nobody", "x"),
+    ("AUTH", "a", "b", "c"),
+    ("HELLO", "4"), ("HELLO", "1"), ("HELLO", "abc"), ("HELLO", "3", "AUTH", "default"),
+    ("HELLO", "3", "AUTH", "nobody", "x"), ("HELLO", "2", "SETNAME", "with space"),
+    ("HELLO", "2", "NONSENSE"),
+    ("ROLE",), ("ROLE", "x"),
+    # --- commands a monitor does not have ---
+    ("GET", "x"), ("SET", "a", "b"), ("CONFIG", "GET", "*"), ("SELECT", "0"), ("ECHO", "a"),
+    ("QUIT",), ("RESET",), ("MULTI",), ("DEBUG", "SLEEP", "0"), ("TIME",), ("SLOWLOG", "GET"),
+    ("LATENCY", "LATEST"), ("MEMORY", "USAGE", "x"), ("MONITOR",), ("PUBSUB", "CHANNELS"),
+    ("SSUBSCRIBE", "a"), ("get",), ("FLUSHALL",), ("REPLICAOF", "NO", "ONE"),
+    ("x" * 200, "y" * 200, "z"), ("GET", "a\r\nb", "c\nd"), ("WAIT", "1", "1"), ("EVAL", "1", "0"),
+    # --- PUBLISH ---
+    ("PUBLISH", "channel", "x"), ("PUBLISH", HELLO), ("PUBLISH", HELLO, "garbage"),
+    ("PUBLISH", HELLO, ""), ("PUBLISH", HELLO, ",,,,,,,"),
+    ("PUBLISH", HELLO, "127.0.0.1,1," + "a" * 40 + ",0,unknown,127.0.0.1,2,0"),
+    ("PUBLISH", HELLO, "1,2,3,4,5,6,7,8,9,10"), ("PUBLISH",),
+    # --- CLIENT ---
+    ("CLIENT",), ("CLIENT", "GETNAME"), ("CLIENT", "SETNAME", "abc"),
+    ("CLIENT", "SETNAME", "a b"), ("CLIENT", "SETNAME"), ("CLIENT", "GETREDIR"),
+    ("CLIENT", "NO-EVICT", "on"), ("CLIENT", "NO-EVICT", "x"), ("CLIENT", "NONSENSE"),
+    ("CLIENT", "NO-TOUCH", "on"), ("CLIENT", "KILL", "1.2.3.4:5"),
+    ("CLIENT", "KILL", "ID", "999999"), ("CLIENT", "KILL", "ID", "x"),
+    ("CLIENT", "KILL", "TYPE", "nonsense"), ("CLIENT", "KILL", "NONSENSE", "x"),
+    ("CLIENT", "KILL", "ADDR"), ("CLIENT", "LIST", "TYPE", "nonsense"),
+    ("CLIENT", "LIST", "NONSENSE"), ("CLIENT", "LIST", "ID", "x"), ("CLIENT", "UNPAUSE"),
+    ("CLIENT", "PAUSE", "x"), ("CLIENT", "PAUSE", "0"), ("CLIENT", "PAUSE", "1", "NONSENSE"),
+    ("CLIENT", "UNBLOCK", "999999"), ("CLIENT", "UNBLOCK", "x"), ("CLIENT", "CACHING", "yes"),
+    ("CLIENT", "TRACKINGINFO"), ("CLIENT", "TRACKING", "nonsense"), ("CLIENT", "REPLY", "ON"),
+    ("CLIENT", "REPLY", "NONSENSE"), ("CLIENT", "ID", "x"),
+    # --- COMMAND ---
+    ("COMMAND", "COUNT"), ("COMMAND", "NONSENSE"), ("COMMAND", "INFO", "nonsense"),
+    ("COMMAND", "INFO", "ping"), ("COMMAND", "INFO", "subscribe", "get"),
+    ("COMMAND", "DOCS", "nonsense"), ("COMMAND", "GETKEYS", "ping"),
+    ("COMMAND", "GETKEYS", "nonsense", "x"), ("COMMAND", "GETKEYS"),
+    ("COMMAND", "LIST", "FILTERBY", "NONSENSE", "x"),
+    # --- ACL ---
+    ("ACL",), ("ACL", "WHOAMI"), ("ACL", "USERS"), ("ACL", "LIST"), ("ACL", "CAT"),
+    ("ACL", "CAT", "nonsense"), ("ACL", "GETUSER", "default"), ("ACL", "GETUSER", "nobody"),
+    ("ACL", "GENPASS", "0"), ("ACL", "GENPASS", "x"), ("ACL", "NONSENSE"),
+    ("ACL", "SETUSER", "u", "nonsense"), ("ACL", "SETUSER", "u", "+nonsense"),
+    ("ACL", "DELUSER", "default"), ("ACL", "DELUSER", "nobody"), ("ACL", "LOAD"),
+    ("ACL", "SAVE"), ("ACL", "LOG", "RESET"), ("ACL", "LOG"), ("ACL", "LOG", "x"),
+    ("ACL", "DRYRUN", "default", "ping"), ("ACL", "DRYRUN", "nobody", "ping"),
+    ("ACL", "DRYRUN", "default", "nonsense"),
+    # --- INFO ---
+    ("INFO", "nonsense"), ("INFO", "memory"), ("INFO", "replication"), ("INFO", "keyspace"),
+    # --- SENTINEL: what reads ---
+    ("SENTINEL",), ("SENTINEL", "NONSENSE"), ("SENTINEL", "nonsense", "a", "b"),
+    ("SENTINEL", "MASTER"), ("SENTINEL", "MASTER", "unknown"), ("SENTINEL", "MASTER", "a", "b"),
+    ("SENTINEL", "MASTERS", "x"), ("SENTINEL", "REPLICAS"), ("SENTINEL", "REPLICAS", "unknown"),
+    ("SENTINEL", "SLAVES", "unknown"), ("SENTINEL", "SENTINELS", "unknown"),
+    ("SENTINEL", "SENTINELS"), ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME),
+    ("SENTINEL", "get-master-addr-by-name", NAME),
+    ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "unknown"), ("SENTINEL", "GET-MASTER-ADDR-BY-NAME"),
+    ("SENTINEL", "CKQUORUM", NAME), ("SENTINEL", "CKQUORUM", "unknown"),
+    ("SENTINEL", "CKQUORUM"), ("SENTINEL", "PENDING-SCRIPTS"), ("SENTINEL", "PENDING-SCRIPTS", "x"),
+    ("SENTINEL", "MYID", "x"), ("SENTINEL", "INFO-CACHE", "unknown"), ("SENTINEL", "INFO-CACHE"),
+    ("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", "1", "0", "*"),
+    ("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", "x", "0", "*"),
+    ("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", "1", "x", "*"),
+    ("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", "1", "0"),
+    ("SENTINEL", "DEBUG", "nonsense", "1"), ("SENTINEL", "DEBUG", "PING-PERIOD"),
+    ("SENTINEL", "DEBUG", "PING-PERIOD", "x"), ("SENTINEL", "DEBUG", "PING-PERIOD", "0"),
+    ("SENTINEL", "SIMULATE-FAILURE"), ("SENTINEL", "SIMULATE-FAILURE", "help"),
+    ("SENTINEL", "SIMULATE-FAILURE", "nonsense"), ("SENTINEL", "FLUSHCONFIG"),
+    ("SENTINEL", "FLUSHCONFIG", "x"),
+    # --- SENTINEL: what changes ---
+    ("SENTINEL", "FAILOVER", "unknown"), ("SENTINEL", "FAILOVER"),
+    ("SENTINEL", "FAILOVER", "lonely"), ("SENTINEL", "RESET", "nothing*"), ("SENTINEL", "RESET"),
+    ("SENTINEL", "REMOVE", "unknown"), ("SENTINEL", "REMOVE"),
+    ("SENTINEL", "MONITOR", NAME, "127.0.0.1", "6379", "2"),
+    ("SENTINEL", "MONITOR", "new", "not an ip", "6379", "2"),
+    ("SENTINEL", "MONITOR", "new", "127.0.0.1", "x", "2"),
+    ("SENTINEL", "MONITOR", "new", "127.0.0.1", "70000", "2"),
+    ("SENTINEL", "MONITOR", "new", "127.0.0.1", "6379", "x"),
+    ("SENTINEL", "MONITOR", "new", "127.0.0.1", "6379", "0"),
+    ("SENTINEL", "MONITOR", "new", "127.0.0.1", "6379", "-1"),
+    ("SENTINEL", "MONITOR", "new", "127.0.0.1", "6379"),
+    ("SENTINEL", "SET", NAME), ("SENTINEL", "SET", "unknown", "quorum", "2"),
+    ("SENTINEL", "SET", NAME, "quorum"), ("SENTINEL", "SET", NAME, "quorum", "x"),
+    ("SENTINEL", "SET", NAME, "quorum", "0"), ("SENTINEL", "SET", NAME, "nonsense", "1"),
+    ("SENTINEL", "SET", NAME, "down-after-milliseconds", "0"),
+    ("SENTINEL", "SET", NAME, "down-after-milliseconds", "x"),
+    ("SENTINEL", "SET", NAME, "failover-timeout", "-1"),
+    ("SENTINEL", "SET", NAME, "parallel-syncs", "0"),
+    ("SENTINEL", "SET", NAME, "notification-script", "/bin/true"),
+    ("SENTINEL", "SET", NAME, "client-reconfig-script", "/bin/true"),
+    ("SENTINEL", "SET", NAME, "rename-command", "x"),
+    ("SENTINEL", "SET", NAME, "master-reboot-down-after-period", "x"),
+    ("SENTINEL", "SET", NAME, "quorum", "2", "failover-timeout", "60000"),
+    ("SENTINEL", "CONFIG"),
+    ("SENTINEL", "CONFIG", "NONSENSE", "x"), ("SENTINEL", "CONFIG", "GET", "nonsense"),
+    ("SENTINEL", "CONFIG", "GET", "announce-*"),
+    ("SENTINEL", "CONFIG", "SET", "nonsense", "x"),
+    ("SENTINEL", "CONFIG", "SET", "announce-port", "x"),
+    ("SENTINEL", "CONFIG", "SET", "announce-port", "70000"),
+    ("SENTINEL", "CONFIG", "SET", "resolve-hostnames", "maybe"),
+    ("SHUTDOWN", "nonsense"), ("SHUTDOWN", "ABORT"), ("SHUTDOWN", "NOSAVE", "SAVE"),
+]
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("args", SAME, ids=show)
+def test_same_reply_as_redis_sentinel(pair, args, protocol):
+    got = pair.compare(args, protocol)
+    assert not isinstance(got, Push)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("args, mask", [
+    (("SENTINEL", "MASTER", NAME), instance_map),
+    (("SENTINEL", "MASTERS"), instance_maps),
+    (("SENTINEL", "REPLICAS", NAME), instance_maps),
+    (("SENTINEL", "SLAVES", NAME), instance_maps),
+    (("SENTINEL", "SENTINELS", NAME), peer_maps),
+    (("SENTINEL", "INFO-CACHE", NAME), only_shape),
+    (("SENTINEL", "MYID"), only_shape),
+    (("SENTINEL", "DEBUG"), only_shape),
+    (("CLIENT", "ID"), only_shape),
+    (("CLIENT", "INFO"), only_shape),
+    (("CLIENT", "LIST"), only_shape),
+    (("ACL", "GENPASS"), only_shape),
+    (("HELLO",), only_shape),
+    (("HELLO", "2"), only_shape),
+    (("HELLO", "3"), only_shape),
+    (("INFO",), only_shape),
+    (("INFO", "sentinel", "server"), only_shape),
+    (("COMMAND", "LIST", "FILTERBY", "PATTERN", "p*"), any_order),
+    (("COMMAND", "LIST", "FILTERBY", "ACLCAT", "pubsub"), any_order),
+    (("COMMAND", "LIST", "FILTERBY", "MODULE", "none"), any_order),
+    (("COMMAND", "DOCS", "ping"), lambda v: only_shape(pairs(v)[0][0])),
+], ids=lambda v: show(v) if isinstance(v, tuple) else "")
+def test_same_form_as_redis_sentinel(pair, args, mask, protocol):
+    assert pair.compare(args, protocol, mask) is not None
+
+
+def keys_of(value):
+    return [str(key) for key, _ in pairs(value)]
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_instance_maps_have_their_fields_in_order(pair, protocol):
+    """Old clients read by position: ip 3, port 5, flags 9, master-link-status 31."""
+    ask = lambda *args: pair.ask(pair.tested, args, protocol)
+    master = ask("SENTINEL", "MASTER", NAME)
+    replica = ask("SENTINEL", "REPLICAS", NAME)[0]
+    sentinel = ask("SENTINEL", "SENTINELS", NAME)[0]
+    assert keys_of(master) == MASTER_FIELDS
+    assert keys_of(replica) == REPLICA_FIELDS
+    assert keys_of(sentinel) == SENTINEL_FIELDS
+    for item in (master, replica, sentinel):
+        assert isinstance(item, RespMap) == (protocol == 3)
+        assert all(isinstance(text, Bulk) for _, text in pairs(item)), "all values are bulk"
+    if protocol == 2:
+        assert (master[3], master[5], master[9]) == ("127.0.0.1", str(pair.master.port), "master")
+        assert (replica[5], replica[31]) == (str(pair.replica.port), "ok")
+
+
+def test_unknown_master_is_the_nil_that_clients_expect(pair):
+    args = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "unknown")
+    assert pair.ask(pair.tested, args, 2) == NIL_ARRAY
+    assert pair.ask(pair.tested, args, 3) == NULL
+
+
+def test_error_texts_that_scripts_match(pair):
+    ask = lambda *args: pair.ask(pair.tested, args, 2)
+    assert ask("SENTINEL", "MASTER", "nope") == "ERR No such master with that name"
+    assert ask("SENTINEL", "MASTER") == \
+        "ERR wrong number of arguments for 'sentinel|master' command"
+    assert ask("SENTINEL", "X") == "ERR unknown subcommand 'X'. Try SENTINEL HELP."
+    assert ask("GET", "x") == "ERR unknown command 'GET', with args beginning with: 'x' "
+    assert ask("SENTINEL", "FAILOVER", "lonely") == "NOGOODSLAVE No suitable replica to promote"
+    assert ask("PUBLISH", "a", "b") == \
+        "ERR Only HELLO messages are accepted by Sentinel instances."
+
+
+def test_ckquorum_says_what_is_missing(pair):
+    ask = lambda *args: pair.ask(pair.tested, args, 2)
+    good = ask("SENTINEL", "CKQUORUM", NAME)
+    assert isinstance(good, Status)
+    assert good == "OK 2 usable Sentinels. Quorum and failover authorization can be reached"
+    for monitor in pair.both:
+        assert monitor.call("SENTINEL", "SET", NAME, "quorum", "5") == "OK"
+    try:
+        bad = pair.compare(("SENTINEL", "CKQUORUM", NAME), 2)
+        assert isinstance(bad, RespError) and bad.startswith("NOQUORUM 2 usable Sentinels. ")
+    finally:
+        for monitor in pair.both:
+            assert monitor.call("SENTINEL", "SET", NAME, "quorum", "2") == "OK"
+
+
+def test_hello_maps_have_no_role_and_say_sentinel(pair):
+    with pair.tested.connect() as client:
+        first = client.call("HELLO", "3")
+        assert isinstance(first, RespMap)
+        assert keys_of(first) == ["server", "version", "proto", "id", "mode", "modules"]
+        fields = as_dict(first)
+        assert (fields["proto"], fields["mode"], fields["modules"]) == (3, "sentinel", [])
+        assert re.fullmatch(r"\d+\.\d+\.\d+", fields["version"])
+        back = client.call("HELLO", "2", "SETNAME", "me")
+        assert isinstance(back, list) and not isinstance(back, RespMap)
+        assert client.call("CLIENT", "GETNAME") == "me"
+
+
+def info_lines(text):
+    sections, current = {}, None
+    for line in text.splitlines():
+        if line.startswith("# "):
+            current = sections.setdefault(line[2:], [])
+        elif ":" in line:
+            current.append(tuple(line.split(":", 1)))
+    return sections
+
+
+@pytest.mark.parametrize("section", ["", "default", "all", "everything"])
+def test_info_has_the_five_sections_and_every_field(pair, section):
+    args = ("INFO", section) if section else ("INFO",)
+    want = info_lines(pair.ask(pair.reference, args, 2))
+    got = info_lines(pair.ask(pair.tested, args, 2))
+    assert list(got) == list(want) == ["Server", "Clients", "Stats", "CPU", "Sentinel"]
+    for name, fields in want.items():
+        missing = [key for key, _ in fields if key not in dict(got[name])]
+        assert not missing, f"INFO {name} lacks {missing}"
+
+
+def test_info_values_are_of_the_same_kind(pair):
+    """A field that is a number there is a number here."""
+    want = info_lines(pair.ask(pair.reference, ("INFO",), 2))
+    got = info_lines(pair.ask(pair.tested, ("INFO",), 2))
+    for name, fields in want.items():
+        for key, value in fields:
+            if re.fullmatch(r"-?[0-9.]+", value) and key != "redis_version":
+                assert re.fullmatch(r"-?[0-9.]+", dict(got[name])[key]), f"{name} {key}"
+
+
+def test_info_server_and_sentinel_tell_the_truth(pair):
+    fields = pair.tested.info()
+    assert fields["redis_mode"] == "sentinel"
+    assert fields["tcp_port"] == str(pair.tested.port)
+    assert fields["process_id"] == str(pair.tested.process.pid)
+    assert re.fullmatch("[0-9a-f]{40}", fields["run_id"])
+    assert fields["config_file"].endswith("sentinel.conf")
+    assert fields["sentinel_masters"] == "2"
+    assert fields["sentinel_tilt"] == "0"
+    assert fields["sentinel_tilt_since_seconds"] == "-1"
+    rows = {fields["master0"], fields["master1"]}
+    assert rows == {
+        f"name={NAME},status=ok,address=127.0.0.1:{pair.master.port},slaves=1,sentinels=2",
+        f"name=lonely,status=ok,address=127.0.0.1:{pair.lonely.port},slaves=0,sentinels=2"}
+
+
+def test_info_sections_can_be_combined(pair):
+    both = info_lines(pair.ask(pair.tested, ("INFO", "sentinel", "server"), 2))
+    assert sorted(both) == ["Sentinel", "Server"]
+    for protocol in (2, 3):
+        assert isinstance(pair.ask(pair.tested, ("INFO", "server"), protocol), Bulk), \
+            "a data node says verbatim in RESP3, a monitor does not"
+
+
+def test_role_lists_the_masters(pair):
+    assert pair.ask(pair.tested, ("ROLE",), 2)[0] == "sentinel"
+    assert sorted(pair.ask(pair.tested, ("ROLE",), 2)[1]) == ["lonely", NAME]
+
+
+def test_info_cache_holds_each_nodes_info(pair):
+    reply = pair.ask(pair.tested, ("SENTINEL", "INFO-CACHE", NAME), 2)
+    assert reply[0] == NAME and len(reply[1]) == 2
+    for age_ms, text in reply[1]:
+        assert isinstance(age_ms, int) and 0 <= age_ms < 60000
+        assert "role:" in text
+
+
+def test_myid_is_the_id_of_the_file(pair):
+    myid = pair.ask(pair.tested, ("SENTINEL", "MYID"), 2)
+    assert re.fullmatch("[0-9a-f]{40}", myid)
+    assert pair.tested.state().myid == myid
+
+
+def test_debug_lists_its_thirteen_parameters(pair):
+    want = keys_of(pair.ask(pair.reference, ("SENTINEL", "DEBUG"), 2))
+    got = keys_of(pair.ask(pair.tested, ("SENTINEL", "DEBUG"), 2))
+    assert got == want and len(got) == 13
+
+
+def helped(lines):
+    """The names that a HELP reply explains (its lines that are not indented)."""
+    return {line.split()[0].upper() for line in lines[1:] if line[:1].strip()}
+
+
+@pytest.mark.parametrize("command", ["SENTINEL", "CLIENT", "COMMAND", "ACL"])
+def test_help_explains_every_subcommand(pair, command):
+    want = pair.ask(pair.reference, (command, "HELP"), 2)
+    got = pair.ask(pair.tested, (command, "HELP"), 2)
+    assert all(isinstance(line, Status) for line in got)
+    assert got[0].startswith(f"{command} <subcommand>")
+    assert helped(want) <= helped(got), f"not explained: {helped(want) - helped(got)}"
+
+
+def test_command_list_holds_all_of_redis_sentinel(pair):
+    want = set(pair.ask(pair.reference, ("COMMAND", "LIST"), 2))
+    got = set(pair.ask(pair.tested, ("COMMAND", "LIST"), 2))
+    assert want <= got, f"missing: {sorted(want - got)}"
+    assert {name for name in got if "|" not in name} == {n for n in want if "|" not in n}
+
+
+def test_command_info_gives_arity_and_flags(pair):
+    """Arity of each command and subcommand as redis-sentinel has it."""
+    def arities(monitor):
+        found = {}
+        for row in monitor.call("COMMAND"):
+            found[str(row[0])] = row[1]
+            for sub in row[9]:
+                found[str(sub[0])] = sub[1]
+        return found
+    want, got = arities(pair.reference), arities(pair.tested)
+    # 7.0 has -3; since 7.2 several pairs may be set at once and it is -4.
+    assert {want.pop("sentinel|config"), got["sentinel|config"]} <= {-3, -4}
+    assert {name: got.get(name) for name in want} == want
+
+
+def test_acl_cat_of_a_category(pair):
+    for category in ("dangerous", "pubsub", "connection"):
+        want = set(pair.ask(pair.reference, ("ACL", "CAT", category), 2))
+        got = set(pair.ask(pair.tested, ("ACL", "CAT", category), 2))
+        assert want <= got, f"{category} lacks {sorted(want - got)}"
+
+
+def client_keys(line):
+    return [field.split("=", 1)[0] for field in line.split()]
+
+
+def test_client_list_lines_have_the_known_keys(pair):
+    want = client_keys(pair.ask(pair.reference, ("CLIENT", "LIST"), 2).splitlines()[0])
+    got = client_keys(pair.ask(pair.tested, ("CLIENT", "LIST"), 2).splitlines()[0])
+    assert [key for key in got if key in want] == want
+
+
+def test_client_list_shows_names_and_kill_ends_a_client(pair):
+    with pair.tested.connect() as victim, pair.tested.connect() as other:
+        assert victim.call("CLIENT", "SETNAME", "victim") == "OK"
+        victim_id = victim.call("CLIENT", "ID")
+        listed = [line for line in other.call("CLIENT", "LIST").splitlines()
+                  if "name=victim " in line]
+        assert len(listed) == 1 and listed[0].startswith(f"id={victim_id} ")
+        assert other.call("CLIENT", "KILL", "ID", victim_id) == 1
+        assert victim.closed_by_peer()
+        assert other.call("PING") == "PONG"
+
+
+def test_client_reply_off_silences_until_on(pair):
+    with pair.tested.connect() as client:
+        client.send("CLIENT", "REPLY", "OFF")
+        client.send("PING", "unheard")
+        client.send("CLIENT", "REPLY", "ON")
+        assert client.read() == "OK"
+        client.send("CLIENT", "REPLY", "SKIP")
+        client.send("PING", "skipped")
+        assert client.call("PING", "heard") == "heard"
+
+
+def subscribe_story(monitor, protocol):
+    """What a subscriber sees, message for message."""
+    said = []
+    with monitor.connect(hello=3 if protocol == 3 else None) as client:
+        for args in (("SUBSCRIBE", "a", "b"), ("PSUBSCRIBE", "c*"), ("SUBSCRIBE", "a")):
+            client.send(*args)
+            said += [client.read() for _ in args[1:]]
+        for args in (("PING",), ("PING", "x"), ("SENTINEL", "MYID"), ("GET", "x"), ("RESET",),
+                     ("PUBLISH", "a", "b")):
+            said.append(masked(client.call(*args)))
+        client.send("UNSUBSCRIBE", "a")
+        said.append(client.read())
+        client.send("UNSUBSCRIBE", "never")
+        said.append(client.read())
+        client.send("UNSUBSCRIBE")
+        said.append(client.read())
+        client.send("PUNSUBSCRIBE")
+        said.append(client.read())
+        client.send("PUNSUBSCRIBE")
+        said.append(client.read())
+        said.append(client.call("PING"))
+        said.append(masked(client.call("SUBSCRIBE")))
+    return said
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_subscribers_see_the_same_story(pair, protocol):
+    want = subscribe_story(pair.reference, protocol)
+    got = subscribe_story(pair.tested, protocol)
+    assert got == want
+    assert [shape(item) for item in got] == [shape(item) for item in want]
+    assert isinstance(got[0], Push) == (protocol == 3)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_events_reach_channels_and_patterns(pair, protocol):
+    """A +set: by its channel, by *, and by a pattern with a class, once each."""
+    name = "eventmaster"
+    with pair.tested.connect(hello=protocol) as client:
+        for args in (("SUBSCRIBE", "+set"), ("PSUBSCRIBE", "*"), ("PSUBSCRIBE", "[-+]s?t")):
+            client.call(*args)
+        assert pair.tested.call("SENTINEL", "MONITOR", name, "127.0.0.1", pair.lonely.port,
+                                1) == "OK"
+        try:
+            assert pair.tested.call("SENTINEL", "SET", name, "parallel-syncs", 3) == "OK"
+            payload = f"master {name} 127.0.0.1 {pair.lonely.port} parallel-syncs 3"
+            seen = set()
+            while len(seen) < 3:
+                message = client.read()
+                if payload in message:
+                    assert isinstance(message, Push) == (protocol == 3)
+                    seen.add(tuple(str(part) for part in message))
+            assert seen == {("message", "+set", payload), ("pmessage", "*", "+set", payload),
+                            ("pmessage", "[-+]s?t", "+set", payload)}
+        finally:
+            assert pair.tested.call("SENTINEL", "REMOVE", name) == "OK"
+
+
+def test_monitor_and_remove_tell_the_same_events(pair):
+    told = []
+    for monitor in pair.both:
+        mark = monitor.recorder.mark()
+        script = [("SENTINEL", "MONITOR", "told", "127.0.0.1", pair.lonely.port, 1),
+                  ("SENTINEL", "SET", "told", "auth-pass", "hidden", "auth-user", "someone"),
+                  ("SENTINEL", "SET", "told", "rename-command", "SLAVEOF", "guarded"),
+                  ("SENTINEL", "RESET", "told"), ("SENTINEL", "REMOVE", "told")]
+        assert [str(monitor.call(*args)) for args in script] == ["OK", "OK", "OK", "1", "OK"]
+        monitor.recorder.wait("-monitor", "told", 5, mark)
+        told.append([(e.channel, e.payload) for e in monitor.recorder.events[mark:]
+                     if " told " in e.payload and not e.channel.endswith("sentinel")])
+    assert told[1] == told[0]
+    assert "hidden" not in repr(told)
+    assert ("+set", f"master told 127.0.0.1 {pair.lonely.port} auth-pass ******") in told[1]
+
+
+def test_inline_commands_work_and_quotes_are_understood(pair):
+    answers = []
+    for monitor in pair.both:
+        with monitor.connect() as client:
+            replies = []
+            for raw in (b"PING\r\n", b"ping hello\n", b'PING "a b"\r\n', b"PING 'a b'\r\n",
+                        b'PING "\\x41\\n"\r\n', b"sentinel get-master-addr-by-name unknown\r\n",
+                        b"GET x\r\n"):
+                client.send_raw(raw)
+                replies.append(client.read())
+            client.send_raw(b"\r\n\r\nPING\r\n")
+            replies.append(client.read())
+            client.send_raw(b'PING "unbalanced\r\n')
+            replies.append(client.read())
+            answers.append((replies, client.closed_by_peer()))
+    assert answers[1] == answers[0]
+    assert answers[1][0][2] == "a b"
+
+
+@pytest.mark.parametrize("raw", [
+    b"*1\r\n:4\r\n", b"*-5\r\nPING\r\n", b"*x\r\n", b"*1\r\n$x\r\n", b"*1\r\n$-1\r\n",
+    b"*99999999999\r\n", b"*1\r\n$9999999999\r\n", b"*0\r\nPING\r\n", b"*2147483648\r\n",
+    b"*1\r\n+PING\r\n"], ids=repr)
+def test_broken_frames_get_the_same_error_and_end(pair, raw):
+    answers = []
+    for monitor in pair.both:
+        with monitor.connect() as client:
+            client.send_raw(raw)
+            client.sock.shutdown(1)
+            try:
+                reply = client.read()
+            except EOFError:
+                reply = "closed"
+            answers.append((str(reply), client.closed_by_peer()))
+    assert answers[1] == answers[0]
+    assert answers[1][1], "the connection is closed"
+    assert pair.tested.call("PING") == "PONG"
+
+
+def test_pipelined_commands_are_answered_in_order(pair):
+    with pair.tested.connect() as client:
+        for number in range(500):
+            client.send("PING", f"n{number}")
+        assert [client.read() for _ in range(500)] == [f"n{n}" for n in range(500)]
+
+
+def test_byte_by_byte_is_a_command_too(pair):
+    with pair.tested.connect() as client:
+        for byte in b"*2\r\n$4\r\nPING\r\n$5\r\nhello\r\n":
+            client.send_raw(bytes([byte]))
+        assert client.read() == "hello"
+
+
+def test_is_master_down_votes_once_an_epoch(table, tmp_path, pair, kind):
+    """Asked with a run id it votes; the first candidate of an epoch keeps the vote."""
+    master = pair.master
+    told = []
+    for which in ("redis", kind):
+        name = f"voter-{which}-{len(told)}"
+        voter = Monitor(table, tmp_path, CONF.format(name="voted", port=master.port,
+                                                     lonely=pair.lonely.port)
+                        + "sentinel known-sentinel voted 127.0.0.1 1 " + "c" * 40 + "\n",
+                        kind=which, name=name).start().wait_ready()
+        ask = lambda epoch, runid, v=voter: v.call(
+            "SENTINEL", "IS-MASTER-DOWN-BY-ADDR", master.host, master.port, epoch, runid)
+        told.append([ask(0, "*"), ask(5, "a" * 40), ask(5, "b" * 40), ask(4, "b" * 40),
+                     ask(5, "*"), ask(6, "b" * 40)])
+        state = voter.state()
+        assert (state.current_epoch, state.leader_epoch["voted"]) == (6, 6)
+        voter.terminate()
+    assert told[1] == told[0] == [
+        [0, "*", 0], [0, "a" * 40, 5], [0, "a" * 40, 5], [0, "a" * 40, 5], [0, "*", 0],
+        [0, "b" * 40, 6]]
+
+
+def test_hello_published_to_it_makes_a_peer(table, tmp_path, pair, kind):
+    """A hello of an unknown peer: listed, written, its epoch adopted; a bad one changes nothing."""
+    monitor = Monitor(table, tmp_path, CONF.format(name=NAME, port=pair.lonely.port,
+                                                   lonely=free_port()),
+                      kind=kind, name="greeted").start().wait_ready()
+    recorder = monitor.record()
+    peer = "d" * 40
+    hello = f"127.0.0.1,1,{peer},7,{NAME},127.0.0.1,{pair.lonely.port},0"
+    for bad in ("", "x", hello.replace(NAME, "unknown"), hello.rsplit(",", 1)[0]):
+        assert monitor.call("PUBLISH", HELLO, bad) == 1
+    assert monitor.sentinels(NAME) == [] or all(
+        item["runid"] != peer for item in monitor.sentinels(NAME))
+    assert monitor.call("PUBLISH", HELLO, hello) == 1
+    assert recorder.wait("+sentinel", peer, 5).payload == \
+        f"sentinel {peer} 127.0.0.1 1 @ {NAME} 127.0.0.1 {pair.lonely.port}"
+    assert recorder.wait("+new-epoch", "", 5).payload == "7"
+    wait_until(lambda: monitor.state().current_epoch == 7
+               and peer in monitor.state().sentinels[NAME], 5, "peer and epoch are on disk")
+    moved = hello.replace(",1,", ",2,", 1)
+    assert monitor.call("PUBLISH", HELLO, moved) == 1
+    assert recorder.wait("+sentinel-address-switch", "", 5).payload == \
+        f"master {NAME} 127.0.0.1 {pair.lonely.port} ip 127.0.0.1 port 2 for {peer}"
+
+
+def test_hello_of_a_newer_configuration_switches_the_master(table, tmp_path, pair, kind):
+    monitor = Monitor(table, tmp_path, CONF.format(name=NAME, port=free_port(),
+                                                   lonely=free_port()),
+                      kind=kind, name="switched").start().wait_ready()
+    recorder = monitor.record()
+    old = monitor.master_addr(NAME)
+    hello = f"127.0.0.1,1,{'e' * 40},9,{NAME},127.0.0.1,{pair.lonely.port},9"
+    assert monitor.call("PUBLISH", HELLO, hello) == 1
+    switch = recorder.wait("+switch-master", NAME, 5)
+    assert switch.payload == f"{NAME} {old[0]} {old[1]} 127.0.0.1 {pair.lonely.port}"
+    recorder.in_order(["+sentinel", "+new-epoch", "+config-update-from", "+switch-master"])
+    assert monitor.master_addr(NAME) == pair.lonely.addr
+    wait_until(lambda: monitor.state().config_epoch[NAME] == 9, 5)
+
+
+def test_its_hello_has_eight_fields(pair):
+    """Heard at the master: ip,port,runid,epoch,name,master ip,master port,config epoch."""
+    with pair.master.connect(timeout_s=6) as client:
+        client.call("SUBSCRIBE", HELLO)
+        while True:
+            fields = client.read()[2].split(",")
+            if fields[1] == str(pair.tested.port):
+                break
+    assert len(fields) == 8
+    assert fields[0] == "127.0.0.1" and fields[2] == pair.tested.call("SENTINEL", "MYID")
+    assert fields[4:7] == [NAME, "127.0.0.1", str(pair.master.port)]
+
+
+def test_links_to_data_nodes_carry_their_names(pair):
+    """CLIENT SETNAME sentinel-<8 of myid>-cmd and -pubsub, as operators know them."""
+    myid = pair.tested.call("SENTINEL", "MYID")
+    names = {field.split("=")[1] for line in pair.replica.call("CLIENT", "LIST").splitlines()
+             for field in line.split() if field.startswith("name=")}
+    assert {f"sentinel-{myid[:8]}-cmd", f"sentinel-{myid[:8]}-pubsub"} <= names
+
+
+class Locked:
+    """A pair of monitors that ask for a password and know an ACL user."""
+
+    def __init__(self, table, directory, kind):
+        conf = (f"requirepass sesame\nuser reader on >letmein ~* &* -@all +ping +role "
+                f"+sentinel|masters\nsentinel monitor {NAME} 127.0.0.1 {free_port()} 2\n")
+        self.both = [Monitor(table, directory, conf, kind=which, name=name)
+                     for which, name in (("redis", "locked-reference"), (kind, "locked-tested"))]
+        for monitor in self.both:
+            monitor.start()
+        for monitor in self.both:
+            wait_until(lambda m=monitor: m.call("PING").startswith("NOAUTH"), 10)
+
+    def story(self, monitor, protocol):
+        said = []
+        with monitor.connect() as client:
+            for args in (("PING",), ("SENTINEL", "MASTERS"), ("HELLO", protocol),
+                         ("HELLO", protocol, "AUTH", "default", "wrong"), ("QUIT",),
+                         ("AUTH", "wrong"), ("AUTH", "default", "wrong"), ("NONSENSE",),
+                         ("AUTH", "sesame"), ("PING",), ("ACL", "WHOAMI"), ("ACL", "LIST"),
+                         ("ACL", "GETUSER", "reader"),
+                         ("ACL", "DRYRUN", "reader", "sentinel", "failover", "x"),
+                         ("ACL", "DRYRUN", "reader", "ping"),
+                         ("AUTH", "reader", "letmein"), ("PING",), ("ACL", "WHOAMI"),
+                         ("SENTINEL", "FAILOVER", NAME), ("SUBSCRIBE", "a"),
+                         ("HELLO", protocol, "AUTH", "default", "sesame"),
+                         ("ACL", "SETUSER", "extra", "on", "nopass", "+ping"),
+                         ("ACL", "USERS"), ("ACL", "DELUSER", "extra")):
+                reply = client.call(*args)
+                said.append((args, "hello" if "server" in str(reply)[:20]
+                             else rules_in_any_order(masked(reply))))
+        return said
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory, kind):
+    directory = tmp_path_factory.mktemp("locked")
+    log_places.append(directory)
+    processes = ProcessTable()
+    yield Locked(processes, directory, kind)
+    processes.close()
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_password_and_users_tell_the_same_story(locked, protocol):
+    want = locked.story(locked.both[0], protocol)
+    got = locked.story(locked.both[1], protocol)
+    for mine, theirs in zip(got, want):
+        assert mine == theirs
+    assert got[0][1].startswith("NOAUTH")
+
+
+def test_acl_log_remembers_denials(locked):
+    entries = []
+    for monitor in locked.both:
+        with monitor.connect() as client:
+            assert client.call("AUTH", "sesame") == "OK"
+            client.call("ACL", "LOG", "RESET")
+            assert client.call("AUTH", "reader", "wrong").startswith("WRONGPASS")
+            with monitor.connect() as other:
+                assert other.call("AUTH", "reader", "letmein") == "OK"
+                assert other.call("SENTINEL", "RESET", "x").startswith("NOPERM")
+            log = client.call("ACL", "LOG")
+            entries.append([[(k, v) for k, v in pairs(item)
+                             if k in ("reason", "context", "object", "username", "count")]
+                            for item in log])
+            assert len(log) == 2
+    assert entries[1] == entries[0]
+
+
+@pytest.mark.parametrize("how", [("SHUTDOWN",), ("SHUTDOWN", "NOSAVE"), ("SHUTDOWN", "SAVE"),
+                                 ("SHUTDOWN", "NOSAVE", "NOW", "FORCE")], ids=show)
+def test_shutdown_ends_with_status_0(table, tmp_path, kind, how):
+    monitor = Monitor(table, tmp_path, f"sentinel monitor {NAME} 127.0.0.1 {free_port()} 2",
+                      kind=kind).start().wait_ready()
+    with monitor.connect() as client:
+        client.send(*how)
+        assert client.closed_by_peer(5)
+    assert monitor.process.wait(5) == 0
+
+
+def test_simulated_crash_after_promotion_exits_99(table, tmp_path, pair, kind):
+    """SIMULATE-FAILURE is how peers' tests crash a leader at the worst time."""
+    monitor = Monitor(table, tmp_path, CONF.format(name=NAME, port=pair.lonely.port,
+                                                   lonely=free_port()),
+                      kind=kind, name="crasher").start().wait_ready()
+    assert monitor.call("SENTINEL", "SIMULATE-FAILURE", "crash-after-election",
+                        "crash-after-promotion") == "OK"
+    assert monitor.info("sentinel")["sentinel_simulate_failure_flags"] == "3"
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_config_get_all_starts_with_the_known_keys(pair, protocol):
+    """loglevel came later than 7.0 and stands last."""
+    args = ("SENTINEL", "CONFIG", "GET", "*")
+    want, got = (pair.ask(monitor, args, protocol) for monitor in pair.both)
+    assert isinstance(got, RespMap) == (protocol == 3)
+    assert pairs(got)[:len(pairs(want))] == pairs(want)
+    assert keys_of(got)[:6] == ["resolve-hostnames", "announce-hostnames", "announce-ip",
+                                "announce-port", "sentinel-user", "sentinel-pass"]
+
+
+@pytest.mark.holdfast_only(reason="several pairs at once and loglevel came with Redis 7.2")
+def test_config_of_redis_72_takes_several_pairs_or_none(pair):
+    ask = lambda *args: pair.ask(pair.tested, ("SENTINEL", "CONFIG") + args, 2)
+    assert ask("GET", "loglevel", "resolve-hostnames", "loglevel") == [
+        "loglevel", "notice", "resolve-hostnames", "no"]
+    assert ask("SET", "announce-port") == "ERR Missing argument 'announce-port' value"
+    assert ask("SET", "loglevel", "loud") == \
+        "ERR Invalid value 'loud' to SENTINEL CONFIG SET 'loglevel'"
+    assert ask("SET", "loglevel", "notice", "loglevel", "notice").startswith(
+        "ERR Duplicate argument")
+    assert isinstance(ask("SET", "sentinel-pass", "a", "announce-port", "x"), RespError)
+    assert ask("GET", "sentinel-pass") == ["sentinel-pass", ""], "all or nothing was set"
+    assert ask("SET", "loglevel", "verbose", "resolve-hostnames", "no") == "OK"
+    assert ask("SET", "loglevel", "notice") == "OK"
+
+
+@pytest.mark.holdfast_only(reason="valkey's names for the same commands")
+def test_valkey_aliases_answer_like_the_old_names(pair):
+    for alias, name in (("PRIMARIES", "MASTERS"), ("PRIMARY", "MASTER"),
+                        ("GET-PRIMARY-ADDR-BY-NAME", "GET-MASTER-ADDR-BY-NAME")):
+        rest = () if name == "MASTERS" else (NAME,)
+        want = pair.ask(pair.tested, ("SENTINEL", name) + rest, 2)
+        got = pair.ask(pair.tested, ("SENTINEL", alias) + rest, 2)
+        assert shape(got) == shape(want)
+    assert pair.tested.call("SENTINEL", "IS-PRIMARY-DOWN-BY-ADDR", "127.0.0.1", "1", "0",
+                            "*") == [0, "*", 0]
+
+
+@pytest.mark.holdfast_only(reason="client|setinfo came with Redis 7.2")
+def test_client_setinfo_is_accepted(pair):
+    with RespClient(pair.tested.addr) as client:
+        assert client.call("CLIENT", "SETINFO", "LIB-NAME", "redis-py") == "OK"
+        assert client.call("CLIENT", "SETINFO", "LIB-VER", "5.0") == "OK"
+        assert isinstance(client.call("CLIENT", "SETINFO", "LIB-NAME", "a b"), RespError)
+        assert "lib-name=redis-py lib-ver=5.0" in client.call("CLIENT", "INFO")
