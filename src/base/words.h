@@ -7,16 +7,16 @@
 #include "base/buf.h"
 
 /*
- * A line as words, by the rules of Redis' inline commands and of redis.conf: words are parted by white
- * space; "..." knows \n \r \t \b \a \xHH and \ before any other byte; '...' knows \' only; a quote that
- * closes must be followed by white space or the end. Zeroed is empty.
+ * A line as words, by the rules of Redis' inline commands and of redis.conf: words are parted by
+ * white space; "..." knows \n \r \t \b \a \xHH and \ before any other byte; '...' knows \' only; a
+ * quote that closes must be followed by white space or the end. Zeroed is empty.
  */
 struct words {
     struct buf text; /* all words, each with a '\0' behind it */
     struct words_span {
         size_t at;
         size_t len;
-    } *spans;
+    } * spans;
     size_t count;
     size_t capacity;
 };

@@ -12,7 +12,7 @@
 #include "daemon/daemon.h"
 
 enum {
-    CLI_NAME_MAX = 32,      /* longer words are no command of ours, nor near one */
+    CLI_NAME_MAX = 32,        /* longer words are no command of ours, nor near one */
     CLI_SUGGEST_DISTANCE = 2, /* edits between what was typed and what is suggested */
 };
 
@@ -93,14 +93,15 @@ static void cli_help(FILE *out)
     (void)fprintf(out, "holdfast %s: keeps a Redis site up when a machine dies\n\n",
                   HOLDFAST_VERSION); /* help that cannot be written needs no second try */
     for (size_t i = 0; i < COUNT_OF(commands); i++) {
-        (void)fprintf(out, "  holdfast %s %s\n      %s\n", commands[i].name,
-                      commands[i].arguments, commands[i].help);
+        (void)fprintf(out, "  holdfast %s %s\n      %s\n", commands[i].name, commands[i].arguments,
+                      commands[i].help);
     }
-    (void)fputs("\n  holdfast --help | --version\n\n"
-                "Called redis-sentinel or valkey-sentinel it is the sentinel command, and so it is\n"
-                "with FILE --sentinel. Exit status: 0 fine, 1 a failure, 2 the call or the file is "
-                "wrong.\nManual: holdfast(1), holdfast-sentinel(8).\n",
-                out);
+    (void)fputs(
+        "\n  holdfast --help | --version\n\n"
+        "Called redis-sentinel or valkey-sentinel it is the sentinel command, and so it is\n"
+        "with FILE --sentinel. Exit status: 0 fine, 1 a failure, 2 the call or the file is "
+        "wrong.\nManual: holdfast(1), holdfast-sentinel(8).\n",
+        out);
 }
 
 static int cli_unknown(const char *typed)
@@ -115,7 +116,8 @@ static int cli_unknown(const char *typed)
     return CLI_USAGE;
 }
 
-/* Redis looks for the words anywhere in the name it was called by, so redis-sentinel-7 counts too. */
+/* Redis looks for the words anywhere in the name it was called by, so redis-sentinel-7 counts too.
+ */
 static bool cli_is_sentinel_name(const char *argv0)
 {
     const char *slash = strrchr(argv0, '/');

@@ -3,8 +3,8 @@
 
 /*
  * What a person types: the words after `holdfast` choose one row of commands.def. Called by a name
- * that holds redis-sentinel or valkey-sentinel, or with Redis' own form `FILE --sentinel`, it is the
- * sentinel command.
+ * that holds redis-sentinel or valkey-sentinel, or with Redis' own form `FILE --sentinel`, it is
+ * the sentinel command.
  */
 
 enum cli_exit {

@@ -37,14 +37,14 @@ enum {
     DEMO_TICK_MS = 50,
     DEMO_DRAW_TICKS = 4,
     DEMO_SECOND_TICKS = 1000 / DEMO_TICK_MS,
-    DEMO_STATUS_MS = 5000,       /* between two lines when there is no screen */
-    DEMO_START_MS = 60000,       /* for the site to stand; a busy machine is slow */
+    DEMO_STATUS_MS = 5000, /* between two lines when there is no screen */
+    DEMO_START_MS = 60000, /* for the site to stand; a busy machine is slow */
     DEMO_HEAL_MS = 60000,
-    DEMO_FAILOVER_MS = 30000,    /* beyond down-after; then it did not come */
-    DEMO_RESTART_MS = 3000,      /* from the kill until the old master comes back */
-    DEMO_FIRST_KILL_MS = 5000,   /* nobody wants to wait longer for the first */
+    DEMO_FAILOVER_MS = 30000,  /* beyond down-after; then it did not come */
+    DEMO_RESTART_MS = 3000,    /* from the kill until the old master comes back */
+    DEMO_FIRST_KILL_MS = 5000, /* nobody wants to wait longer for the first */
     DEMO_LINE_MAX = 1400,
-    DEMO_SWITCH_WORDS = 5,       /* name, old ip and port, new ip and port */
+    DEMO_SWITCH_WORDS = 5, /* name, old ip and port, new ip and port */
 };
 
 struct demo {
@@ -61,9 +61,9 @@ struct demo {
 
     enum demo_phase phase;
     msec_t started_ms;
-    msec_t ready_ms;   /* when the site stood first; 0 before */
-    msec_t phase_ms;   /* when this phase began */
-    msec_t kill_ms;    /* when the next kill is due */
+    msec_t ready_ms; /* when the site stood first; 0 before */
+    msec_t phase_ms; /* when this phase began */
+    msec_t kill_ms;  /* when the next kill is due */
     msec_t status_ms;
     uint64_t ticks;
     struct addr master;
@@ -82,7 +82,7 @@ struct demo {
     uint64_t errors_per_s;
 };
 
-/* ---- telling ------------------------------------------------------------------------------------- */
+/* ---- telling ---- */
 
 static FILE *demo_lines_to(const struct demo *demo)
 {
@@ -124,7 +124,7 @@ static void demo_headline(struct demo *demo, char text[DEMO_LINE_MAX])
         (void)snprintf(text, DEMO_LINE_MAX, "starts three monitors"); /* fits */
         break;
     case DEMO_HEALS:
-        (void)demo_watch_is_whole(&demo->watch, &at, &why); /* only the reason is wanted */
+        (void)demo_watch_is_whole(&demo->watch, &at, &why);    /* only the reason is wanted */
         (void)snprintf(text, DEMO_LINE_MAX, "waits: %s", why); /* fits */
         break;
     case DEMO_READY:
@@ -166,7 +166,7 @@ static void demo_draw(struct demo *demo)
     demo_screen_draw(&demo->screen, &view);
 }
 
-/* ---- ending -------------------------------------------------------------------------------------- */
+/* ---- ending ---- */
 
 static void demo_set_phase(struct demo *demo, enum demo_phase phase)
 {
@@ -215,7 +215,7 @@ static void demo_on_death(void *ctx, const char *text)
     demo_fail(ctx, text);
 }
 
-/* ---- the failover -------------------------------------------------------------------------------- */
+/* ---- the failover ---- */
 
 static void demo_strike(struct demo *demo, enum demo_cause cause)
 {
@@ -277,8 +277,8 @@ static void demo_note_switch(struct demo *demo, size_t monitor, const struct add
 
 static void demo_on_event(void *ctx, size_t monitor, const char *name, const char *payload)
 {
-    static const char *const shown[] = {"+sdown", "+odown", "+elected-leader", "+switch-master",
-                                        "+convert-to-slave", "+tilt"};
+    static const char *const shown[] = {
+        "+sdown", "+odown", "+elected-leader", "+switch-master", "+convert-to-slave", "+tilt"};
     struct demo *demo = ctx;
     struct words words = {0};
     struct addr to = {0};
@@ -344,7 +344,7 @@ static void demo_turn_fails(struct demo *demo, msec_t now)
     if (!f->is_done) {
         demo_look_done(demo);
         if (!f->is_done && now - f->at_ms > demo->options.down_after_ms + DEMO_FAILOVER_MS) {
-            demo_fail(demo, f->switched_ms < 0   ? "no monitor announced a new master"
+            demo_fail(demo, f->switched_ms < 0     ? "no monitor announced a new master"
                             : f->everywhere_ms < 0 ? "not every monitor announced the new master"
                                                    : "the client could not write again");
         }
@@ -355,7 +355,7 @@ static void demo_turn_fails(struct demo *demo, msec_t now)
     }
 }
 
-/* ---- the phases before ---------------------------------------------------------------------------- */
+/* ---- the phases before ---- */
 
 static bool demo_start_processes(struct demo *demo, size_t first, size_t end)
 {
@@ -383,8 +383,8 @@ static void demo_stand(struct demo *demo, msec_t now)
     char text[ADDR_TEXT_MAX];
 
     demo->ready_ms = now;
-    demo->client = demo_client_create(demo->loop, demo->monitor_addrs, DEMO_MONITORS,
-                                      DEMO_MASTER_NAME);
+    demo->client =
+        demo_client_create(demo->loop, demo->monitor_addrs, DEMO_MONITORS, DEMO_MASTER_NAME);
     demo_say(demo, "the site stands: master %s, two replicas, three monitors, and a client",
              addr_text(&demo->master, text));
     demo->kill_ms = now + (demo->options.every_ms < DEMO_FIRST_KILL_MS ? demo->options.every_ms
@@ -412,7 +412,7 @@ static void demo_turn_heals(struct demo *demo, msec_t now)
     }
 }
 
-/* ---- one turn of the clock ----------------------------------------------------------------------- */
+/* ---- one turn of the clock ---- */
 
 static void demo_count_second(struct demo *demo)
 {
@@ -506,7 +506,7 @@ static void demo_on_keys(void *ctx)
     }
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 static bool demo_open(struct demo *demo, struct err *err)
 {

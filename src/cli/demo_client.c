@@ -20,12 +20,12 @@ enum {
 };
 
 enum worker_state {
-    WORKER_WAITS,      /* for its timer, then connects */
+    WORKER_WAITS, /* for its timer, then connects */
     WORKER_CONNECTS,
     WORKER_ASKS_ROLE,
     WORKER_WRITES,
     WORKER_READS,
-    WORKER_RESTS,      /* for its timer, then sends */
+    WORKER_RESTS, /* for its timer, then sends */
 };
 
 struct worker {
@@ -54,7 +54,7 @@ struct demo_client {
 
 static void demo_client_find(struct demo_client *client);
 
-/* ---- one connection to the master ---------------------------------------------------------------- */
+/* ---- one connection to the master ---- */
 
 static void worker_set(struct worker *w, enum worker_state state, msec_t timeout_ms)
 {
@@ -177,7 +177,7 @@ static void worker_on_time(void *ctx)
     }
 }
 
-/* ---- asking the monitors ------------------------------------------------------------------------- */
+/* ---- asking the monitors ---- */
 
 static void demo_client_find(struct demo_client *client)
 {
@@ -225,7 +225,7 @@ static void finder_on_reply(void *ctx, const struct resp_value *reply)
     client->master = at;
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 struct demo_client *demo_client_create(struct loop *loop, const struct addr *monitors, size_t count,
                                        const char *master_name)

@@ -15,7 +15,7 @@
 enum {
     JANITOR_TRIES = 100, /* servers that are being killed may still make a file */
     JANITOR_WAIT_MS = 20,
-    JANITOR_FDS = 16,    /* descriptors that nftw may use */
+    JANITOR_FDS = 16, /* descriptors that nftw may use */
 };
 
 static int demo_janitor_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)

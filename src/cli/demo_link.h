@@ -11,8 +11,8 @@
 #include "resp/resp.h"
 
 /*
- * One connection of the demo that speaks RESP as a client. Embedded in what uses it; zeroed memory is
- * a closed one. The owner fills the first fields before the first demo_link_open().
+ * One connection of the demo that speaks RESP as a client. Embedded in what uses it; zeroed memory
+ * is a closed one. The owner fills the first fields before the first demo_link_open().
  */
 struct demo_link {
     struct loop *loop;

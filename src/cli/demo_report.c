@@ -43,9 +43,8 @@ void demo_report_line(struct buf *out, size_t number, const struct demo_failover
     char to[ADDR_TEXT_MAX];
 
     buf_printf(out,
-               "failover %zu: %s of %s: +switch-master after %" PRId64
-               " ms (all monitors %" PRId64 " ms), %" PRId64 " ms without a write, %" PRIu64
-               " errors; master now %s",
+               "failover %zu: %s of %s: +switch-master after %" PRId64 " ms (all monitors %" PRId64
+               " ms), %" PRId64 " ms without a write, %" PRIu64 " errors; master now %s",
                number, demo_report_cause(failover->cause), addr_text(&failover->old_master, from),
                failover->switched_ms, failover->everywhere_ms, failover->no_write_ms,
                failover->errors, addr_text(&failover->new_master, to));

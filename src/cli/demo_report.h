@@ -17,11 +17,11 @@ struct demo_failover {
     enum demo_cause cause;
     struct addr old_master;
     struct addr new_master;
-    msec_t at_ms;          /* of the kill, by the loop's clock; the others are lengths from there */
-    msec_t switched_ms;    /* the first +switch-master; -1 while there was none */
-    msec_t everywhere_ms;  /* the last monitor's */
-    msec_t no_write_ms;    /* the longest time without an acknowledged write */
-    uint64_t errors;       /* requests that failed */
+    msec_t at_ms;         /* of the kill, by the loop's clock; the others are lengths from there */
+    msec_t switched_ms;   /* the first +switch-master; -1 while there was none */
+    msec_t everywhere_ms; /* the last monitor's */
+    msec_t no_write_ms;   /* the longest time without an acknowledged write */
+    uint64_t errors;      /* requests that failed */
     bool is_done;
 };
 

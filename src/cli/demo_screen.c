@@ -84,7 +84,8 @@ static const char *demo_screen_colour(const struct demo_screen *screen, const ch
     return screen->has_colour ? sequence : "";
 }
 
-/* Ends a line: cut at the terminal's edge is done by the terminal, wrapping is off while we draw. */
+/* Ends a line: cut at the terminal's edge is done by the terminal, wrapping is off while we draw.
+ */
 static void demo_screen_end_line(struct buf *out)
 {
     buf_append_text(out, "\x1b[K\r\n");
@@ -137,8 +138,9 @@ static void demo_screen_monitor(struct buf *out, const struct demo_screen_view *
     if (!monitor->answers) {
         buf_append_text(out, p->child == NULL ? "dead" : "silent");
     } else {
-        buf_printf(out, "master %-16s %s, epoch %" PRId64 ", %" PRId64 " replicas, %" PRId64
-                        " other monitors",
+        buf_printf(out,
+                   "master %-16s %s, epoch %" PRId64 ", %" PRId64 " replicas, %" PRId64
+                   " other monitors",
                    addr_text(&monitor->master, addr),
                    strcmp(monitor->flags, "master") == 0 ? "well" : monitor->flags,
                    monitor->config_epoch, monitor->replicas, monitor->peers);

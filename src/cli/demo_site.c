@@ -27,7 +27,7 @@ enum {
     DEMO_PID_TEXT_MAX = 16,
 };
 
-/* ---- finding programs, ports and a place --------------------------------------------------------- */
+/* ---- finding programs, ports and a place ---- */
 
 /* Fills path with an executable file of that name, looked for as a shell does. */
 static bool demo_site_which(const char *name, char path[PATH_MAX])
@@ -62,8 +62,9 @@ static bool demo_site_find_programs(struct demo_site *site, struct err *err)
                             "Ubuntu: apt-get install redis-server");
     }
     if (site->plan.monitors != NULL && !demo_site_which(site->plan.monitors, site->sentinel)) {
-        return err_set(err, "--monitors: %s is not in the PATH. Debian and Ubuntu: apt-get install "
-                            "redis-sentinel",
+        return err_set(err,
+                       "--monitors: %s is not in the PATH. Debian and Ubuntu: apt-get install "
+                       "redis-sentinel",
                        site->plan.monitors);
     }
     return true;
@@ -166,7 +167,7 @@ struct demo_process *demo_site_at(struct demo_site *site, const struct addr *at)
     return NULL;
 }
 
-/* ---- configuration files ------------------------------------------------------------------------- */
+/* ---- configuration files ---- */
 
 static void demo_site_path(const struct demo_process *p, const char *end, char path[DEMO_PATH_MAX])
 {
@@ -211,7 +212,8 @@ static void demo_site_monitor_conf(const struct demo_process *p, struct buf *out
 
 static bool demo_site_write(const char *path, const struct buf *text, struct err *err)
 {
-    FILE *file = fopen(path, "wxe"); /* servers rewrite theirs: an existing one is newer than ours */
+    FILE *file =
+        fopen(path, "wxe"); /* servers rewrite theirs: an existing one is newer than ours */
 
     if (file == NULL) {
         return errno == EEXIST || err_set(err, "%s: %s", path, strerror(errno));
@@ -223,7 +225,7 @@ static bool demo_site_write(const char *path, const struct buf *text, struct err
     return true;
 }
 
-/* ---- processes ----------------------------------------------------------------------------------- */
+/* ---- processes ---- */
 
 static void demo_site_tell_death(struct demo_process *p, const struct child_end *end)
 {

@@ -13,7 +13,8 @@
 #include "loop/loop.h"
 
 /*
- * The processes of the demo: three redis-servers and three monitors, their directory and their ports.
+ * The processes of the demo: three redis-servers and three monitors, their directory and their
+ * ports.
  */
 enum {
     DEMO_REDIS = 3,
@@ -32,9 +33,9 @@ struct demo_process {
     struct demo_site *site;
     char name[DEMO_NAME_MAX]; /* "redis-1", "monitor-3" */
     struct addr at;
-    struct child *child;      /* NULL: does not run */
+    struct child *child; /* NULL: does not run */
     bool is_paused;
-    bool is_killed;           /* by us: its end is no news */
+    bool is_killed; /* by us: its end is no news */
 };
 
 struct demo_site_plan {
@@ -58,8 +59,8 @@ struct demo_site {
     void *ctx;
 };
 
-/* Finds the programs, makes the directory with its janitor, and chooses the ports. Nothing runs yet.
- * *site must be zeroed; demo_site_finish() is due also after a failure. */
+/* Finds the programs, makes the directory with its janitor, and chooses the ports. Nothing runs
+ * yet. *site must be zeroed; demo_site_finish() is due also after a failure. */
 bool demo_site_prepare(struct demo_site *site, const struct demo_site_plan *plan,
                        struct err *err) MUST_CHECK;
 

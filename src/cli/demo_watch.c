@@ -11,7 +11,7 @@ enum {
     DEMO_FIELD_MAX = 64,
 };
 
-/* ---- replies ------------------------------------------------------------------------------------- */
+/* ---- replies ---- */
 
 /* The value of an INFO line "name:value"; "" when there is none. */
 static const char *demo_watch_line(const char *info, const char *name, char value[DEMO_FIELD_MAX])
@@ -77,7 +77,7 @@ static void demo_watch_read_monitor(struct demo_monitor_view *view, const struct
     view->config_epoch = demo_watch_map_number(map, "config-epoch");
 }
 
-/* ---- polling ------------------------------------------------------------------------------------- */
+/* ---- polling ---- */
 
 static void demo_watch_answered(struct demo_watch_poll *poll)
 {
@@ -220,11 +220,12 @@ void demo_watch_finish(struct demo_watch *watch)
     watch->timer = NULL;
 }
 
-/* ---- looking ------------------------------------------------------------------------------------- */
+/* ---- looking ---- */
 
 static bool demo_watch_answers(const struct demo_watch_poll *poll)
 {
-    return poll->answered_ms != 0 && loop_now(poll->link.loop) - poll->answered_ms < DEMO_SILENCE_MS;
+    return poll->answered_ms != 0 &&
+           loop_now(poll->link.loop) - poll->answered_ms < DEMO_SILENCE_MS;
 }
 
 const struct demo_node_view *demo_watch_node(struct demo_watch *watch, size_t i)
@@ -255,7 +256,8 @@ static const char *demo_watch_monitor_doubt(struct demo_watch *watch, size_t i,
     if (view->replicas < DEMO_REDIS - 1 || view->peers < DEMO_MONITORS - 1) {
         return "a monitor does not know all others yet";
     }
-    return strcmp(view->flags, "master") == 0 ? NULL : "a monitor sees the master as down or changing";
+    return strcmp(view->flags, "master") == 0 ? NULL
+                                              : "a monitor sees the master as down or changing";
 }
 
 static const char *demo_watch_node_doubt(struct demo_watch *watch, size_t i,

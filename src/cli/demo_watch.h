@@ -19,9 +19,9 @@ enum {
 };
 
 struct demo_node_view {
-    bool answers;       /* within the last DEMO_SILENCE_MS */
+    bool answers; /* within the last DEMO_SILENCE_MS */
     bool is_master;
-    bool link_is_up;    /* of a replica to its master */
+    bool link_is_up; /* of a replica to its master */
     int64_t offset;
     int64_t replicas;   /* of a master: connected ones */
     struct addr master; /* of a replica */
@@ -40,7 +40,7 @@ struct demo_watch_poll {
     struct demo_link link;
     struct demo_watch *watch;
     size_t index;
-    bool is_waiting;    /* for a reply */
+    bool is_waiting; /* for a reply */
     msec_t answered_ms;
 };
 

@@ -5,7 +5,8 @@
 #include "base/text.h"
 #include "config/config_room.h"
 
-static struct conf_rename *conf_renames_find(const struct conf_renames *renames, const char *command)
+static struct conf_rename *conf_renames_find(const struct conf_renames *renames,
+                                             const char *command)
 {
     for (size_t i = 0; i < renames->count; i++) {
         if (text_same(renames->items[i].from, command)) {

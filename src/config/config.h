@@ -11,8 +11,8 @@
 #include "base/err.h"
 
 /*
- * sentinel.conf of Redis 6 to 8 and Valkey: parsed, held, rewritten. Pure: text in, text out; the daemon
- * reads and writes the file, follows includes and looks whether a script may be executed.
+ * sentinel.conf of Redis 6 to 8 and Valkey: parsed, held, rewritten. Pure: text in, text out; the
+ * daemon reads and writes the file, follows includes and looks whether a script may be executed.
  */
 
 enum {
@@ -65,16 +65,17 @@ struct conf_strings {
     size_t count;
 };
 
-/* The scalar directives, one field a row of options.def, where their meaning is told. */
-struct conf_options {
-#define BOOL(field, name, value, doc) bool field;
+/* The scalar directives, one field a row of options.def, where their meaning is told. The order is
+ * for readers of the manual, not for packing. */
+struct conf_options { /* NOLINT(clang-analyzer-optin.performance.Padding) */
+#define BOOL(field, name, value, doc)             bool field;
 #define NUMBER(field, name, min, max, value, doc) int64_t field;
-#define OCTAL(field, name, min, max, value, doc) int64_t field;
-#define BYTES(field, name, min, max, value, doc) int64_t field;
-#define CHOICE(field, name, names, value, doc) int field;
-#define TEXT(field, name, value, doc) char *field;
-#define WORDS(field, name, value, doc) char *field;
-#define SECRET(field, name, doc) struct conf_secret field;
+#define OCTAL(field, name, min, max, value, doc)  int64_t field;
+#define BYTES(field, name, min, max, value, doc)  int64_t field;
+#define CHOICE(field, name, names, value, doc)    int field;
+#define TEXT(field, name, value, doc)             char *field;
+#define WORDS(field, name, value, doc)            char *field;
+#define SECRET(field, name, doc)                  struct conf_secret field;
 #include "config/options.def"
 #undef BOOL
 #undef NUMBER
@@ -123,7 +124,7 @@ struct conf_master {
     int64_t down_after_ms;
     int64_t failover_timeout_ms;
     int64_t parallel_syncs;
-    int64_t refused_after_ms;            /* holdfast only: agreed refusal is death after this; 0 is off */
+    int64_t refused_after_ms; /* holdfast only: agreed refusal is death after this; 0 is off */
     int64_t master_reboot_down_after_ms; /* 0 is off */
     char *notification_script;           /* NULL when there is none, as below */
     char *client_reconfig_script;
@@ -167,7 +168,8 @@ struct sentinel_conf {
     int *option_lines; /* by row of options.def */
 };
 
-/* ---- life ---------------------------------------------------------------------------------------- */
+/* ---- life
+ * ---------------------------------------------------------------------------------------- */
 
 void sentinel_conf_init(struct sentinel_conf *conf); /* the defaults */
 void sentinel_conf_finish(struct sentinel_conf *conf);
@@ -195,7 +197,8 @@ void conf_renames_clear(struct conf_renames *renames);
 /* The new name of a command, or the name itself. Case is ignored. */
 const char *conf_renames_get(const struct conf_renames *renames, const char *command);
 
-/* ---- parsing ------------------------------------------------------------------------------------- */
+/* ---- parsing
+ * ------------------------------------------------------------------------------------- */
 
 enum config_note_kind {
     CONFIG_WARNING, /* accepted, but not what the operator may think */
@@ -224,39 +227,43 @@ struct config_source {
     const char *overrides; /* lines of the command line, from config_overrides(); may be NULL */
     size_t overrides_len;
 
-    /* Appends what `pattern` (as written, may be a glob) includes to *text. NULL: include is an error. */
+    /* Appends what `pattern` (as written, may be a glob) includes to *text. NULL: include is an
+     * error. */
     bool (*include)(void *context, const char *pattern, struct buf *text, struct err *err);
     void *context;
 };
 
 /*
- * Fills *conf, which must be zeroed or finished, never initialised and in use. On false *err has the first
- * mistake and how many there are ("a.conf: line 12: ... (and 3 more)"), *notes all of them, and *conf is
- * empty. *notes also gets the warnings; it may be NULL.
+ * Fills *conf, which must be zeroed or finished, never initialised and in use. On false *err has
+ * the first mistake and how many there are ("a.conf: line 12: ... (and 3 more)"), *notes all of
+ * them, and *conf is empty. *notes also gets the warnings; it may be NULL.
  */
 bool config_parse(const struct config_source *source, struct sentinel_conf *conf,
                   struct config_notes *notes, struct err *err) MUST_CHECK;
 
-/* "--port 5000 --sentinel-user a" as lines of a configuration, in Redis' form: a word that begins with
+/* "--port 5000 --sentinel-user a" as lines of a configuration, in Redis' form: a word that begins
+ * with
  * "--" begins a directive, the following words are its arguments. */
 bool config_overrides(int argc, char *const argv[], struct buf *text, struct err *err) MUST_CHECK;
 
-/* The line that set a directive last, 0 when none did or the name is unknown. For messages after the
- * parse: "sentinel.conf: line 7: logfile: cannot be written". */
+/* The line that set a directive last, 0 when none did or the name is unknown. For messages after
+ * the parse: "sentinel.conf: line 7: logfile: cannot be written". */
 int config_line_of(const struct sentinel_conf *conf, const char *directive);
 
-/* ---- rewriting ----------------------------------------------------------------------------------- */
+/* ---- rewriting
+ * ----------------------------------------------------------------------------------- */
 
 /*
- * Appends to *out the file that holds conf, on the ground of what the file holds now, as Sentinel does:
- * a line is replaced in its place, a comment stays, a line without meaning any more goes, what is new
- * comes at the end behind "# Generated by CONFIG REWRITE". Rewriting a rewritten file changes nothing.
- * The result holds secrets.
+ * Appends to *out the file that holds conf, on the ground of what the file holds now, as Sentinel
+ * does: a line is replaced in its place, a comment stays, a line without meaning any more goes,
+ * what is new comes at the end behind "# Generated by CONFIG REWRITE". Rewriting a rewritten file
+ * changes nothing. The result holds secrets.
  */
 void config_rewrite(const char *original, size_t len, const struct sentinel_conf *conf,
                     struct buf *out);
 
-/* ---- the manual ---------------------------------------------------------------------------------- */
+/* ---- the manual
+ * ---------------------------------------------------------------------------------- */
 
 struct config_option {
     const char *name;
@@ -273,7 +280,8 @@ size_t config_options_count(void);
 /* Row i of options.def; *scratch may be used for the text of the default. */
 struct config_option config_option_at(size_t i, char scratch[32]);
 
-/* Directives of Redis and Valkey that are accepted and mean nothing to a Sentinel; NULL past the end. */
+/* Directives of Redis and Valkey that are accepted and mean nothing to a Sentinel; NULL past the
+ * end. */
 const char *config_ignored_at(size_t i);
 
 #endif

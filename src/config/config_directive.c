@@ -13,10 +13,12 @@ enum {
 
 const char *const config_client_class_names[CONF_CLIENT_CLASSES] = {"normal", "replica", "pubsub"};
 
+#define MB (INT64_C(1024) * 1024)
+
 /* Redis' defaults. */
 const struct conf_output_limit config_output_limit_defaults[CONF_CLIENT_CLASSES] = {
-    [CONF_CLIENT_REPLICA] = {256 * 1024 * 1024, 64 * 1024 * 1024, 60},
-    [CONF_CLIENT_PUBSUB] = {32 * 1024 * 1024, 8 * 1024 * 1024, 60},
+    [CONF_CLIENT_REPLICA] = {256 * MB, 64 * MB, 60},
+    [CONF_CLIENT_PUBSUB] = {32 * MB, 8 * MB, 60},
 };
 
 enum config_directive config_directive_find(const char *name)
@@ -67,8 +69,9 @@ bool config_directive_bind(struct config_parser *p)
     }
     for (size_t i = 1; i < w->count; i++) {
         if (words_len(w, i) == 0) {
-            return config_notes_error(p, "bind: an address is empty; to listen on no TCP port write "
-                                         "port 0");
+            return config_notes_error(p,
+                                      "bind: an address is empty; to listen on no TCP port write "
+                                      "port 0");
         }
     }
     conf_strings_clear(&p->conf->bind);
@@ -110,14 +113,19 @@ static bool config_directive_one_limit(struct config_parser *p, size_t at)
     const char *seconds = words_at(&p->words, at + 3);
 
     if (!config_directive_client_class(words_at(&p->words, at), &class_)) {
-        return config_notes_error(p, "client-output-buffer-limit: \"%s\" is none of normal, replica, "
-                                     "pubsub", words_at(&p->words, at));
+        return config_notes_error(p,
+                                  "client-output-buffer-limit: \"%s\" is none of normal, replica, "
+                                  "pubsub",
+                                  words_at(&p->words, at));
     }
     if (!config_option_to_bytes(words_at(&p->words, at + 1), &limit.hard_bytes) ||
         !config_option_to_bytes(words_at(&p->words, at + 2), &limit.soft_bytes) ||
         !text_to_i64(seconds, strlen(seconds), &limit.soft_s) || limit.soft_s < 0) {
-        return config_notes_error(p, "client-output-buffer-limit %s takes a hard size, a soft size and "
-                                     "seconds, like 32mb 8mb 60", words_at(&p->words, at));
+        return config_notes_error(
+            p,
+            "client-output-buffer-limit %s takes a hard size, a soft size and "
+            "seconds, like 32mb 8mb 60",
+            words_at(&p->words, at));
     }
     p->conf->output_limits[class_] = limit;
     return true;

@@ -1,4 +1,5 @@
-/* The scalar directives: one table, made of options.def, that parses, compares, writes and documents. */
+/* The scalar directives: one table, made of options.def, that parses, compares, writes and
+ * documents. */
 #include "config/config.h"
 
 #include <inttypes.h>
@@ -9,7 +10,8 @@
 #include "base/text.h"
 #include "config/config_room.h"
 
-const char *const conf_loglevel_names[] = {"debug", "verbose", "notice", "warning", "nothing", NULL};
+const char *const conf_loglevel_names[] = {"debug",   "verbose", "notice",
+                                           "warning", "nothing", NULL};
 const char *const conf_supervised_names[] = {"no", "upstart", "systemd", "auto", NULL};
 const char *const conf_facility_names[] = {"user",   "local0", "local1", "local2", "local3",
                                            "local4", "local5", "local6", "local7", NULL};
@@ -28,7 +30,7 @@ struct config_row {
     const char *doc;
 };
 
-#define AT(field) offsetof(struct conf_options, field)
+#define AT(field)                     offsetof(struct conf_options, field)
 #define BOOL(field, name, value, doc) {name, CONFIG_BOOL, AT(field), 0, 1, value, "", NULL, doc},
 #define NUMBER(field, name, min, max, value, doc)                                                  \
     {name, CONFIG_NUMBER, AT(field), min, max, value, "", NULL, doc},
@@ -38,9 +40,9 @@ struct config_row {
     {name, CONFIG_BYTES, AT(field), min, max, value, "", NULL, doc},
 #define CHOICE(field, name, names, value, doc)                                                     \
     {name, CONFIG_CHOICE, AT(field), 0, 0, value, "", names, doc},
-#define TEXT(field, name, value, doc) {name, CONFIG_TEXT, AT(field), 0, 0, 0, value, NULL, doc},
+#define TEXT(field, name, value, doc)  {name, CONFIG_TEXT, AT(field), 0, 0, 0, value, NULL, doc},
 #define WORDS(field, name, value, doc) {name, CONFIG_WORDS, AT(field), 0, 0, 0, value, NULL, doc},
-#define SECRET(field, name, doc) {name, CONFIG_SECRET, AT(field), 0, 0, 0, "", NULL, doc},
+#define SECRET(field, name, doc)       {name, CONFIG_SECRET, AT(field), 0, 0, 0, "", NULL, doc},
 
 static const struct config_row rows[] = {
 #include "config/options.def"
@@ -163,7 +165,8 @@ void config_option_finish(struct conf_options *options)
 static void config_option_write_number(const struct config_row *row, int64_t number,
                                        struct buf *out);
 
-/* ---- from text -------------------------------------------------------------------------------------- */
+/* ---- from text
+ * -------------------------------------------------------------------------------------- */
 
 bool config_option_to_bool(const char *text, bool *value)
 {
@@ -184,10 +187,10 @@ bool config_option_to_bytes(const char *text, int64_t *bytes)
         {"b", 1},
         {"k", 1000},
         {"kb", 1024},
-        {"m", 1000 * 1000},
-        {"mb", 1024 * 1024},
-        {"g", 1000 * 1000 * 1000},
-        {"gb", 1024 * 1024 * 1024},
+        {"m", 1000000},
+        {"mb", INT64_C(1) << 20},
+        {"g", 1000000000},
+        {"gb", INT64_C(1) << 30},
     };
     size_t digits = strspn(text, "0123456789");
     int64_t number;
@@ -335,7 +338,8 @@ bool config_option_set(struct conf_options *options, int row, const struct words
     return true;
 }
 
-/* ---- to text ---------------------------------------------------------------------------------------- */
+/* ---- to text
+ * ---------------------------------------------------------------------------------------- */
 
 bool config_option_is_default(const struct conf_options *options, int row)
 {
@@ -400,7 +404,8 @@ void config_option_write(const struct conf_options *options, int row, struct buf
     }
 }
 
-/* ---- the manual ------------------------------------------------------------------------------------- */
+/* ---- the manual
+ * ------------------------------------------------------------------------------------- */
 
 struct config_option config_option_at(size_t i, char scratch[32])
 {

@@ -11,8 +11,10 @@ static bool config_overrides_is_name(const char *arg)
 }
 
 /*
- * As Redis 7 reads its command line: the word behind a directive is its argument even when it begins with
- * "--" (a password may), the next one with "--" begins a directive. "--sentinel" alone says how we run.
+ * As Redis 7 reads its command line: the word behind a directive is its argument even when it
+ * begins with
+ * "--" (a password may), the next one with "--" begins a directive. "--sentinel" alone says how we
+ * run.
  */
 bool config_overrides(int argc, char *const argv[], struct buf *text, struct err *err)
 {
@@ -20,15 +22,18 @@ bool config_overrides(int argc, char *const argv[], struct buf *text, struct err
 
     while (at < argc) {
         if (!config_overrides_is_name(argv[at]) || argv[at][2] == '\0') {
-            return err_set(err, "\"%s\" on the command line is no directive; write --<directive> "
-                                "<value>", argv[at]);
+            return err_set(err,
+                           "\"%s\" on the command line is no directive; write --<directive> "
+                           "<value>",
+                           argv[at]);
         }
         const char *name = argv[at++] + 2;
         if (text_same(name, "sentinel") && (at == argc || config_overrides_is_name(argv[at]))) {
             continue;
         }
         buf_append_text(text, name);
-        for (int args = 0; at < argc && (args == 0 || !config_overrides_is_name(argv[at])); args++) {
+        for (int args = 0; at < argc && (args == 0 || !config_overrides_is_name(argv[at]));
+             args++) {
             buf_append_text(text, " ");
             words_quote(text, argv[at], strlen(argv[at]));
             at++;

@@ -1,7 +1,8 @@
 /*
- * sentinel.conf from text to structure. Lines are gathered first, with what they include; then they are
- * parsed in three passes, so that directives may come in any order: what is said of the process and of
- * this monitor, then which masters there are, then what is said of each. All mistakes are noted.
+ * sentinel.conf from text to structure. Lines are gathered first, with what they include; then they
+ * are parsed in three passes, so that directives may come in any order: what is said of the process
+ * and of this monitor, then which masters there are, then what is said of each. All mistakes are
+ * noted.
  */
 #include "config/config.h"
 
@@ -38,7 +39,8 @@ static void config_parse_lines_finish(struct config_lines *lines)
     free(lines->files);
 }
 
-/* ---- gathering -------------------------------------------------------------------------------------- */
+/* ---- gathering
+ * -------------------------------------------------------------------------------------- */
 
 struct config_gatherer {
     const struct config_source *source;
@@ -49,7 +51,8 @@ struct config_gatherer {
 static void config_parse_gather(struct config_gatherer *g, const char *text, size_t len,
                                 struct config_line line, int depth);
 
-static void config_parse_include(struct config_gatherer *g, const struct config_line *line, int depth)
+static void config_parse_include(struct config_gatherer *g, const struct config_line *line,
+                                 int depth)
 {
     struct config_parser *p = g->parser;
     struct config_lines *lines = g->lines;
@@ -79,7 +82,8 @@ static void config_parse_include(struct config_gatherer *g, const struct config_
     lines->texts[lines->texts_count] = text;
     lines->files[lines->texts_count++] = file;
     config_parse_gather(g, buf_data(&text), text.len,
-                        (struct config_line){.file = file, .origin = CONFIG_FROM_INCLUDE}, depth + 1);
+                        (struct config_line){.file = file, .origin = CONFIG_FROM_INCLUDE},
+                        depth + 1);
 }
 
 static bool config_parse_is_include(const struct config_line *line)
@@ -119,7 +123,8 @@ static void config_parse_gather(struct config_gatherer *g, const char *text, siz
     g->parser->line = NULL;
 }
 
-/* ---- one line --------------------------------------------------------------------------------------- */
+/* ---- one line
+ * --------------------------------------------------------------------------------------- */
 
 static bool config_parse_option(struct config_parser *p, int row)
 {
@@ -131,7 +136,8 @@ static bool config_parse_option(struct config_parser *p, int row)
         return config_notes_error(p, "%s: %s", words_at(&p->words, 0), why.text);
     }
     if (is_file && *line != 0) {
-        config_notes_warn(p, "%s: written again, line %d is not used", words_at(&p->words, 0), *line);
+        config_notes_warn(p, "%s: written again, line %d is not used", words_at(&p->words, 0),
+                          *line);
     }
     *line = is_file ? p->line->number : 0;
     return true;
@@ -152,7 +158,8 @@ static bool config_parse_scalar(struct config_parser *p)
     return config_notes_error(p, "%s: no such directive; correct or remove it", name);
 }
 
-static bool config_parse_stanza(struct config_parser *p, enum config_pass now, enum config_pass *pass)
+static bool config_parse_stanza(struct config_parser *p, enum config_pass now,
+                                enum config_pass *pass)
 {
     if (p->words.count < 2) {
         return config_notes_error(p, "sentinel takes a directive, like \"sentinel monitor\"");
@@ -219,7 +226,8 @@ static void config_parse_line(struct config_parser *p, enum config_pass now, enu
     }
 }
 
-/* ---- all lines -------------------------------------------------------------------------------------- */
+/* ---- all lines
+ * -------------------------------------------------------------------------------------- */
 
 static void config_parse_pass(struct config_parser *p, struct config_lines *lines,
                               enum config_pass pass, enum config_origin origin)
@@ -245,8 +253,8 @@ static void config_parse_global(struct config_parser *p, struct config_lines *li
     p->line = NULL;
 }
 
-/* The main file is what a rewrite keeps the state in: its masters are first, and what it says of one
- * counts more than what an include says. The command line counts most. */
+/* The main file is what a rewrite keeps the state in: its masters are first, and what it says of
+ * one counts more than what an include says. The command line counts most. */
 static void config_parse_masters(struct config_parser *p, struct config_lines *lines)
 {
     config_parse_pass(p, lines, CONFIG_PASS_MONITOR, CONFIG_FROM_FILE);
@@ -276,8 +284,8 @@ static void config_parse_whole(struct config_parser *p, size_t lines_count)
     }
 }
 
-static bool config_parse_verdict(const struct config_source *source, const struct config_notes *notes,
-                                 struct err *err)
+static bool config_parse_verdict(const struct config_source *source,
+                                 const struct config_notes *notes, struct err *err)
 {
     const char *path = source->path == NULL ? "" : source->path;
     const char *colon = source->path == NULL ? "" : ": ";

@@ -1,8 +1,9 @@
 /*
- * The file as it must be after a change of state, on the ground of what it is. Every line that may be ours
- * to change is filed under a key ("port", "sentinel known-replica mymaster"); then every line that must be
- * there takes the place of the next one under its key, or goes to the end; what is left over goes. One
- * walk over the file and one over the configuration, whatever their size: this runs at each vote.
+ * The file as it must be after a change of state, on the ground of what it is. Every line that may
+ * be ours to change is filed under a key ("port", "sentinel known-replica mymaster"); then every
+ * line that must be there takes the place of the next one under its key, or goes to the end; what
+ * is left over goes. One walk over the file and one over the configuration, whatever their size:
+ * this runs at each vote.
  */
 #include "config/config.h"
 
@@ -54,15 +55,16 @@ struct config_rewriter {
     bool is_signed; /* the signature stands in the file already */
 };
 
-/* ---- keys ------------------------------------------------------------------------------------------- */
+/* ---- keys
+ * ------------------------------------------------------------------------------------------- */
 
 static void config_rewrite_add_lower(struct buf *key, const char *text)
 {
     size_t at = key->len;
 
     buf_append_text(key, text);
-    for (char *c = key->bytes == NULL ? NULL : key->bytes + key->start + at; c != NULL && *c != '\0';
-         c++) {
+    for (char *c = key->bytes == NULL ? NULL : key->bytes + key->start + at;
+         c != NULL && *c != '\0'; c++) {
         *c = (char)tolower((unsigned char)*c);
     }
 }
@@ -128,7 +130,8 @@ static uint64_t config_rewrite_hash(const char *key, size_t len)
     return hash;
 }
 
-/* The slot of a key, or the free one where it belongs. Twice as many slots as lines: one is free. */
+/* The slot of a key, or the free one where it belongs. Twice as many slots as lines: one is free.
+ */
 static struct config_slot *config_rewrite_slot(const struct config_rewriter *w, const char *key,
                                                size_t len)
 {
@@ -145,7 +148,8 @@ static struct config_slot *config_rewrite_slot(const struct config_rewriter *w, 
     return &w->slots[at];
 }
 
-/* ---- the file as it is ------------------------------------------------------------------------------ */
+/* ---- the file as it is
+ * ------------------------------------------------------------------------------ */
 
 static void *config_rewrite_array(size_t count, size_t size)
 {
@@ -219,7 +223,8 @@ static void config_rewrite_index(struct config_rewriter *w)
     }
 }
 
-/* ---- the lines that must be there ------------------------------------------------------------------- */
+/* ---- the lines that must be there
+ * ------------------------------------------------------------------- */
 
 /* How many words at the front only name the line: they may be spelled in several ways. */
 static size_t config_rewrite_name_words(const struct words *words)
@@ -233,8 +238,8 @@ static bool config_rewrite_says_same(struct config_rewriter *w, const struct con
     struct words *a = &w->old_words;
     struct words *b = &w->new_words;
 
-    if (!words_split(a, old->text, old->len) ||
-        !words_split(b, buf_data(&w->line), w->line.len) || a->count != b->count) {
+    if (!words_split(a, old->text, old->len) || !words_split(b, buf_data(&w->line), w->line.len) ||
+        a->count != b->count) {
         return false;
     }
     for (size_t i = config_rewrite_name_words(b); i < a->count; i++) {
@@ -246,8 +251,8 @@ static bool config_rewrite_says_same(struct config_rewriter *w, const struct con
     return true;
 }
 
-/* Puts w->line into the place of the next old line of its key, or, when there is none and it must be
- * there, at the end. Empties w->line. */
+/* Puts w->line into the place of the next old line of its key, or, when there is none and it must
+ * be there, at the end. Empties w->line. */
 static void config_rewrite_put(struct config_rewriter *w, bool must)
 {
     size_t key_at = w->keys.len;
@@ -332,7 +337,8 @@ static void config_rewrite_addr(struct config_rewriter *w, const struct addr *ad
     buf_printf(&w->line, " %u", (unsigned)addr->port);
 }
 
-/* ---- all of them, in the order in which new ones are appended --------------------------------------- */
+/* ---- all of them, in the order in which new ones are appended
+ * --------------------------------------- */
 
 static void config_rewrite_generic(struct config_rewriter *w)
 {
@@ -429,7 +435,8 @@ static void config_rewrite_sentinel(struct config_rewriter *w)
     config_rewrite_text(w, "sentinel-pass", NULL, conf->sentinel_pass.text);
 }
 
-/* ---- the file as it will be ------------------------------------------------------------------------- */
+/* ---- the file as it will be
+ * ------------------------------------------------------------------------- */
 
 static void config_rewrite_print(const struct config_rewriter *w, struct buf *out)
 {

@@ -1,7 +1,7 @@
 /*
- * The "sentinel ..." lines: one row and one function each. The names are those of Redis 6 to 8 and of
- * Valkey, whose "primary" and "replica" spellings are the same stanzas. refused-after-milliseconds is our
- * own.
+ * The "sentinel ..." lines: one row and one function each. The names are those of Redis 6 to 8 and
+ * of Valkey, whose "primary" and "replica" spellings are the same stanzas.
+ * refused-after-milliseconds is our own.
  */
 #include "config/config.h"
 
@@ -12,8 +12,8 @@
 #include "config/config_room.h"
 
 enum {
-    CONFIG_STANZA_ARG = 2,        /* words before the first argument: "sentinel", the name */
-    CONFIG_STANZA_MASTER_ARG = 3, /* and the master */
+    CONFIG_STANZA_ARG = 2,            /* words before the first argument: "sentinel", the name */
+    CONFIG_STANZA_MASTER_ARG = 3,     /* and the master */
     CONFIG_STANZA_MS_MAX = INT32_MAX, /* Redis keeps these in an int */
 };
 
@@ -34,11 +34,12 @@ static bool config_stanza_number(struct config_parser *p, size_t i, int64_t min,
     int64_t number;
 
     if (!text_to_i64(text, words_len(&p->words, i), &number)) {
-        return config_notes_error(p, "sentinel %s: \"%s\" is not a number", config_stanza_word(p, 1),
-                                  text);
+        return config_notes_error(p, "sentinel %s: \"%s\" is not a number",
+                                  config_stanza_word(p, 1), text);
     }
     if (number < min || number > max) {
-        return config_notes_error(p, "sentinel %s: %s is out of range, write %" PRId64 " to %" PRId64,
+        return config_notes_error(p,
+                                  "sentinel %s: %s is out of range, write %" PRId64 " to %" PRId64,
                                   config_stanza_word(p, 1), text, min, max);
     }
     *value = number;
@@ -80,7 +81,7 @@ static bool config_stanza_is_runid(const char *text)
 /* Host and port at words i and i + 1. */
 static bool config_stanza_addr(struct config_parser *p, size_t i, struct addr *addr)
 {
-    int64_t port;
+    int64_t port = 0;
 
     if (!config_stanza_number(p, i + 1, 1, UINT16_MAX, &port)) {
         return false;
@@ -92,7 +93,8 @@ static bool config_stanza_addr(struct config_parser *p, size_t i, struct addr *a
     return true;
 }
 
-/* ---- of the monitor itself -------------------------------------------------------------------------- */
+/* ---- of the monitor itself
+ * -------------------------------------------------------------------------- */
 
 static bool config_stanza_myid(struct config_parser *p, struct conf_master *none)
 {
@@ -100,8 +102,10 @@ static bool config_stanza_myid(struct config_parser *p, struct conf_master *none
 
     (void)none;
     if (!config_stanza_is_runid(id)) {
-        return config_notes_error(p, "sentinel myid: \"%s\" is not %d hexadecimal digits; remove the "
-                                     "line to get a new one", id, (int)CONF_RUNID_LEN);
+        return config_notes_error(p,
+                                  "sentinel myid: \"%s\" is not %d hexadecimal digits; remove the "
+                                  "line to get a new one",
+                                  id, (int)CONF_RUNID_LEN);
     }
     memcpy(p->conf->myid, id, CONF_RUNID_MAX);
     return true;
@@ -152,7 +156,8 @@ static bool config_stanza_sentinel_pass(struct config_parser *p, struct conf_mas
     return true;
 }
 
-/* ---- monitor ---------------------------------------------------------------------------------------- */
+/* ---- monitor
+ * ---------------------------------------------------------------------------------------- */
 
 static bool config_stanza_is_name(const char *name)
 {
@@ -171,8 +176,8 @@ static bool config_stanza_monitor(struct config_parser *p, struct conf_master *n
 {
     const char *name = config_stanza_word(p, 2);
     struct conf_master *master = sentinel_conf_find(p->conf, name);
-    struct addr addr;
-    int64_t quorum;
+    struct addr addr = {0};
+    int64_t quorum = 0;
 
     (void)none;
     if (master != NULL && master->line > 0 && p->line->origin != CONFIG_FROM_FILE) {
@@ -182,20 +187,26 @@ static bool config_stanza_monitor(struct config_parser *p, struct conf_master *n
         return true;
     }
     if (master != NULL) {
-        return config_notes_error(p, "sentinel monitor: there are two masters \"%s\"%s; rename or "
-                                     "remove one", name, master->line > 0 ? " in this file" : "");
+        return config_notes_error(p,
+                                  "sentinel monitor: there are two masters \"%s\"%s; rename or "
+                                  "remove one",
+                                  name, master->line > 0 ? " in this file" : "");
     }
     if (!config_stanza_is_name(name)) {
-        return config_notes_error(p, "sentinel monitor: \"%s\" is no name for a master; write letters, "
-                                     "digits and .-_", name);
+        return config_notes_error(
+            p,
+            "sentinel monitor: \"%s\" is no name for a master; write letters, "
+            "digits and .-_",
+            name);
     }
-    if (!config_stanza_addr(p, 3, &addr) ||
-        !config_stanza_number(p, 5, 1, INT32_MAX, &quorum)) {
+    if (!config_stanza_addr(p, 3, &addr) || !config_stanza_number(p, 5, 1, INT32_MAX, &quorum)) {
         return false;
     }
     if (addr.ip[0] == '\0' && !p->conf->resolve_hostnames) {
-        return config_notes_error(p, "sentinel monitor %s: \"%s\" is not an IP address; write one, or "
-                                     "\"sentinel resolve-hostnames yes\"", name, addr.name);
+        return config_notes_error(p,
+                                  "sentinel monitor %s: \"%s\" is not an IP address; write one, or "
+                                  "\"sentinel resolve-hostnames yes\"",
+                                  name, addr.name);
     }
     master = sentinel_conf_add(p->conf, name);
     master->addr = addr;
@@ -204,7 +215,8 @@ static bool config_stanza_monitor(struct config_parser *p, struct conf_master *n
     return true;
 }
 
-/* ---- of a master ------------------------------------------------------------------------------------ */
+/* ---- of a master
+ * ------------------------------------------------------------------------------------ */
 
 static bool config_stanza_down_after(struct config_parser *p, struct conf_master *m)
 {
@@ -267,8 +279,9 @@ static bool config_stanza_rename_command(struct config_parser *p, struct conf_ma
     const char *to = config_stanza_word(p, CONFIG_STANZA_MASTER_ARG + 1);
 
     if (from[0] == '\0' || to[0] == '\0') {
-        return config_notes_error(p, "sentinel rename-command: a command that the servers do not have "
-                                     "cannot be sent; write its new name");
+        return config_notes_error(p,
+                                  "sentinel rename-command: a command that the servers do not have "
+                                  "cannot be sent; write its new name");
     }
     conf_renames_set(&m->renames, from, to);
     return true;
@@ -277,7 +290,7 @@ static bool config_stanza_rename_command(struct config_parser *p, struct conf_ma
 /* Of two lines the higher epoch counts: an epoch never goes back. */
 static bool config_stanza_raise_epoch(struct config_parser *p, size_t i, uint64_t *epoch)
 {
-    uint64_t read;
+    uint64_t read = 0;
 
     if (!config_stanza_epoch(p, i, &read)) {
         return false;
@@ -307,8 +320,11 @@ static bool config_stanza_leader_epoch(struct config_parser *p, struct conf_mast
 static bool config_stanza_is_usable(struct config_parser *p, const struct addr *addr)
 {
     if (addr->ip[0] == '\0' && !p->conf->resolve_hostnames) {
-        config_notes_warn(p, "sentinel %s: \"%s\" is a host name and resolve-hostnames is no; the line "
-                             "is not used", config_stanza_word(p, 1), addr->name);
+        config_notes_warn(
+            p,
+            "sentinel %s: \"%s\" is a host name and resolve-hostnames is no; the line "
+            "is not used",
+            config_stanza_word(p, 1), addr->name);
         return false;
     }
     return true;
@@ -316,7 +332,7 @@ static bool config_stanza_is_usable(struct config_parser *p, const struct addr *
 
 static bool config_stanza_known_replica(struct config_parser *p, struct conf_master *m)
 {
-    struct addr addr;
+    struct addr addr = {0};
 
     if (!config_stanza_addr(p, CONFIG_STANZA_MASTER_ARG, &addr)) {
         return false;
@@ -326,8 +342,9 @@ static bool config_stanza_known_replica(struct config_parser *p, struct conf_mas
     }
     for (size_t i = 0; i < m->replicas_count; i++) {
         if (addr_same(&m->replicas[i], &addr)) {
-            config_notes_warn(p, "sentinel known-replica: this one is known already; the line is not "
-                                 "used");
+            config_notes_warn(p,
+                              "sentinel known-replica: this one is known already; the line is not "
+                              "used");
             return true;
         }
     }
@@ -337,7 +354,7 @@ static bool config_stanza_known_replica(struct config_parser *p, struct conf_mas
 
 static bool config_stanza_known_sentinel(struct config_parser *p, struct conf_master *m)
 {
-    struct addr addr;
+    struct addr addr = {0};
 
     if (!config_stanza_addr(p, CONFIG_STANZA_MASTER_ARG, &addr)) {
         return false;
@@ -356,8 +373,9 @@ static bool config_stanza_known_sentinel(struct config_parser *p, struct conf_ma
     }
     for (size_t i = 0; i < m->sentinels_count; i++) {
         if (strcmp(m->sentinels[i].runid, runid) == 0 || addr_same(&m->sentinels[i].addr, &addr)) {
-            config_notes_warn(p, "sentinel known-sentinel: this run id or address is known already; "
-                                 "the line is not used");
+            config_notes_warn(p,
+                              "sentinel known-sentinel: this run id or address is known already; "
+                              "the line is not used");
             return true;
         }
     }
@@ -365,38 +383,61 @@ static bool config_stanza_known_sentinel(struct config_parser *p, struct conf_ma
     return true;
 }
 
-/* ---- the table -------------------------------------------------------------------------------------- */
+/* ---- the table
+ * -------------------------------------------------------------------------------------- */
 
-/* clang-format off */
 static const struct config_stanza stanzas[] = {
-    { "monitor", "monitor", CONFIG_PASS_MONITOR, 4, 4, "<name> <host> <port> <quorum>", config_stanza_monitor },
-    { "myid", "myid", CONFIG_PASS_GLOBAL, 1, 1, "<40 hexadecimal digits>", config_stanza_myid },
-    { "current-epoch", "current-epoch", CONFIG_PASS_GLOBAL, 1, 1, "<epoch>", config_stanza_current_epoch },
-    { "announce-ip", "announce-ip", CONFIG_PASS_GLOBAL, 1, 1, "<address>", config_stanza_announce_ip },
-    { "announce-port", "announce-port", CONFIG_PASS_GLOBAL, 1, 1, "<port>", config_stanza_announce_port },
-    { "resolve-hostnames", "resolve-hostnames", CONFIG_PASS_GLOBAL, 1, 1, "yes or no", config_stanza_resolve_hostnames },
-    { "announce-hostnames", "announce-hostnames", CONFIG_PASS_GLOBAL, 1, 1, "yes or no", config_stanza_announce_hostnames },
-    { "deny-scripts-reconfig", "deny-scripts-reconfig", CONFIG_PASS_GLOBAL, 1, 1, "yes or no", config_stanza_deny_scripts },
-    { "sentinel-user", "sentinel-user", CONFIG_PASS_GLOBAL, 1, 1, "<user>", config_stanza_sentinel_user },
-    { "sentinel-pass", "sentinel-pass", CONFIG_PASS_GLOBAL, 1, 1, "<password>", config_stanza_sentinel_pass },
-    { "down-after-milliseconds", "down-after-milliseconds", CONFIG_PASS_MASTER, 2, 2, "<name> <milliseconds>", config_stanza_down_after },
-    { "refused-after-milliseconds", "refused-after-milliseconds", CONFIG_PASS_MASTER, 2, 2, "<name> <milliseconds>", config_stanza_refused_after },
-    { "failover-timeout", "failover-timeout", CONFIG_PASS_MASTER, 2, 2, "<name> <milliseconds>", config_stanza_failover_timeout },
-    { "parallel-syncs", "parallel-syncs", CONFIG_PASS_MASTER, 2, 2, "<name> <replicas>", config_stanza_parallel_syncs },
-    { "master-reboot-down-after-period", "master-reboot-down-after-period", CONFIG_PASS_MASTER, 2, 2, "<name> <milliseconds>", config_stanza_reboot },
-    { "primary-reboot-down-after-period", "master-reboot-down-after-period", CONFIG_PASS_MASTER, 2, 2, "<name> <milliseconds>", config_stanza_reboot },
-    { "notification-script", "notification-script", CONFIG_PASS_MASTER, 2, 2, "<name> <path>", config_stanza_notification },
-    { "client-reconfig-script", "client-reconfig-script", CONFIG_PASS_MASTER, 2, 2, "<name> <path>", config_stanza_reconfig },
-    { "auth-pass", "auth-pass", CONFIG_PASS_MASTER, 2, 2, "<name> <password>", config_stanza_auth_pass },
-    { "auth-user", "auth-user", CONFIG_PASS_MASTER, 2, 2, "<name> <user>", config_stanza_auth_user },
-    { "rename-command", "rename-command", CONFIG_PASS_MASTER, 3, 3, "<name> <command> <new-name>", config_stanza_rename_command },
-    { "config-epoch", "config-epoch", CONFIG_PASS_MASTER, 2, 2, "<name> <epoch>", config_stanza_config_epoch },
-    { "leader-epoch", "leader-epoch", CONFIG_PASS_MASTER, 2, 2, "<name> <epoch>", config_stanza_leader_epoch },
-    { "known-replica", "known-replica", CONFIG_PASS_MASTER, 3, 3, "<name> <host> <port>", config_stanza_known_replica },
-    { "known-slave", "known-replica", CONFIG_PASS_MASTER, 3, 3, "<name> <host> <port>", config_stanza_known_replica },
-    { "known-sentinel", "known-sentinel", CONFIG_PASS_MASTER, 3, 4, "<name> <host> <port> <runid>", config_stanza_known_sentinel },
+    {"monitor", "monitor", CONFIG_PASS_MONITOR, 4, 4, "<name> <host> <port> <quorum>",
+     config_stanza_monitor},
+    {"myid", "myid", CONFIG_PASS_GLOBAL, 1, 1, "<40 hexadecimal digits>", config_stanza_myid},
+    {"current-epoch", "current-epoch", CONFIG_PASS_GLOBAL, 1, 1, "<epoch>",
+     config_stanza_current_epoch},
+    {"announce-ip", "announce-ip", CONFIG_PASS_GLOBAL, 1, 1, "<address>",
+     config_stanza_announce_ip},
+    {"announce-port", "announce-port", CONFIG_PASS_GLOBAL, 1, 1, "<port>",
+     config_stanza_announce_port},
+    {"resolve-hostnames", "resolve-hostnames", CONFIG_PASS_GLOBAL, 1, 1, "yes or no",
+     config_stanza_resolve_hostnames},
+    {"announce-hostnames", "announce-hostnames", CONFIG_PASS_GLOBAL, 1, 1, "yes or no",
+     config_stanza_announce_hostnames},
+    {"deny-scripts-reconfig", "deny-scripts-reconfig", CONFIG_PASS_GLOBAL, 1, 1, "yes or no",
+     config_stanza_deny_scripts},
+    {"sentinel-user", "sentinel-user", CONFIG_PASS_GLOBAL, 1, 1, "<user>",
+     config_stanza_sentinel_user},
+    {"sentinel-pass", "sentinel-pass", CONFIG_PASS_GLOBAL, 1, 1, "<password>",
+     config_stanza_sentinel_pass},
+    {"down-after-milliseconds", "down-after-milliseconds", CONFIG_PASS_MASTER, 2, 2,
+     "<name> <milliseconds>", config_stanza_down_after},
+    {"refused-after-milliseconds", "refused-after-milliseconds", CONFIG_PASS_MASTER, 2, 2,
+     "<name> <milliseconds>", config_stanza_refused_after},
+    {"failover-timeout", "failover-timeout", CONFIG_PASS_MASTER, 2, 2, "<name> <milliseconds>",
+     config_stanza_failover_timeout},
+    {"parallel-syncs", "parallel-syncs", CONFIG_PASS_MASTER, 2, 2, "<name> <replicas>",
+     config_stanza_parallel_syncs},
+    {"master-reboot-down-after-period", "master-reboot-down-after-period", CONFIG_PASS_MASTER, 2, 2,
+     "<name> <milliseconds>", config_stanza_reboot},
+    {"primary-reboot-down-after-period", "master-reboot-down-after-period", CONFIG_PASS_MASTER, 2,
+     2, "<name> <milliseconds>", config_stanza_reboot},
+    {"notification-script", "notification-script", CONFIG_PASS_MASTER, 2, 2, "<name> <path>",
+     config_stanza_notification},
+    {"client-reconfig-script", "client-reconfig-script", CONFIG_PASS_MASTER, 2, 2, "<name> <path>",
+     config_stanza_reconfig},
+    {"auth-pass", "auth-pass", CONFIG_PASS_MASTER, 2, 2, "<name> <password>",
+     config_stanza_auth_pass},
+    {"auth-user", "auth-user", CONFIG_PASS_MASTER, 2, 2, "<name> <user>", config_stanza_auth_user},
+    {"rename-command", "rename-command", CONFIG_PASS_MASTER, 3, 3, "<name> <command> <new-name>",
+     config_stanza_rename_command},
+    {"config-epoch", "config-epoch", CONFIG_PASS_MASTER, 2, 2, "<name> <epoch>",
+     config_stanza_config_epoch},
+    {"leader-epoch", "leader-epoch", CONFIG_PASS_MASTER, 2, 2, "<name> <epoch>",
+     config_stanza_leader_epoch},
+    {"known-replica", "known-replica", CONFIG_PASS_MASTER, 3, 3, "<name> <host> <port>",
+     config_stanza_known_replica},
+    {"known-slave", "known-replica", CONFIG_PASS_MASTER, 3, 3, "<name> <host> <port>",
+     config_stanza_known_replica},
+    {"known-sentinel", "known-sentinel", CONFIG_PASS_MASTER, 3, 4, "<name> <host> <port> <runid>",
+     config_stanza_known_sentinel},
 };
-/* clang-format on */
 
 const struct config_stanza *config_stanza_find(const char *name)
 {
@@ -419,9 +460,11 @@ bool config_stanza_parse(struct config_parser *p, const struct config_stanza *st
     if (stanza->pass == CONFIG_PASS_MASTER) {
         master = sentinel_conf_find(p->conf, config_stanza_word(p, CONFIG_STANZA_ARG));
         if (master == NULL) {
-            return config_notes_error(p, "sentinel %s: there is no master \"%s\"; write its \"sentinel "
-                                         "monitor\" line or remove this one", stanza->name,
-                                      config_stanza_word(p, CONFIG_STANZA_ARG));
+            return config_notes_error(
+                p,
+                "sentinel %s: there is no master \"%s\"; write its \"sentinel "
+                "monitor\" line or remove this one",
+                stanza->name, config_stanza_word(p, CONFIG_STANZA_ARG));
         }
     }
     return stanza->parse(p, master);

@@ -36,7 +36,6 @@ enum {
     ROGUE_WAIT_PUBLISHES = 4,   /* Sentinel's wait before +convert-to-slave, in hello periods */
     FIX_WAIT_MAX_MS = 10000,    /* before +fix-slave-config; Sentinel: failover-timeout */
     PERSIST_AGAIN_MS = 1000,    /* a disk that failed is tried again */
-    COORDINATED_TIMEOUT_MS = 5000,
     TURNS_PER_STEP_MAX = 64,    /* bounds the length of one step */
 
     CHANNELS_MAX = 1 << 14,     /* slots a link id can name ... */
@@ -254,8 +253,11 @@ bool action_room(const struct failover *f);
 struct note *note_instance(struct failover *f, uint64_t seq, enum note_type type,
                            const struct instance *i);
 void note_extra(struct note *note, const char *format, ...) PRINTF_LIKE(2, 3);
-void note_plain(struct failover *f, uint64_t seq, enum note_type type, const char *format, ...)
-    PRINTF_LIKE(4, 5);
+/* without an instance in the payload; m is whose notification-script runs, or NULL */
+void note_plain(struct failover *f, uint64_t seq, enum note_type type, const struct master *m,
+                const char *format, ...) PRINTF_LIKE(5, 6);
+void note_switch(struct failover *f, uint64_t seq, const struct master *m, const struct addr *from,
+                 const struct addr *to);
 
 /* agenda.c: a heap of turns by due time */
 void agenda_set(struct failover *f, struct turn *turn, msec_t due);
@@ -305,7 +307,7 @@ void discover_put_right(struct failover *f, struct instance *i);
 /* gossip.c: hello messages */
 void gossip_hello(struct failover *f, const struct hello *hello, const struct channel *heard_on);
 void gossip_push(struct failover *f, struct master *m); /* tell everyone now */
-void gossip_adopt_epoch(struct failover *f, uint64_t epoch);
+void gossip_adopt_epoch(struct failover *f, const struct master *m, uint64_t epoch);
 
 /* election.c: asking, voting, counting */
 void election_ask(struct failover *f, struct master *m, bool news);

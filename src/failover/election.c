@@ -58,14 +58,14 @@ static void election_vote(struct failover *f, struct master *m, const struct ask
     if (f->disk_failing || !action_room(f) || ask->epoch > EPOCH_MAX) {
         return; /* what cannot be saved is not promised */
     }
-    gossip_adopt_epoch(f, ask->epoch);
+    gossip_adopt_epoch(f, m, ask->epoch);
     if ((ask->epoch <= m->leader_epoch && !again) || ask->epoch <= m->config_epoch) {
         return;
     }
     m->leader_epoch = ask->epoch;
     memcpy(m->leader, ask->run_id, sizeof(m->leader));
     m->vote_seq = action_persist(f);
-    note_plain(f, m->vote_seq, NOTE_VOTE, "%s %" PRIu64, m->leader, m->leader_epoch);
+    note_plain(f, m->vote_seq, NOTE_VOTE, m, "%s %" PRIu64, m->leader, m->leader_epoch);
     if (m->phase == PHASE_WAIT_ELECTED) {
         phase_abort(f, m, "we voted for another monitor in a newer epoch");
     }
@@ -150,9 +150,9 @@ void election_start(struct failover *f, struct master *m)
     m->vote_seq = f->epoch_seq;
     m->started_at = f->now;
     m->promoted = NULL;
-    note_plain(f, m->vote_seq, NOTE_NEW_EPOCH, "%" PRIu64, f->epoch);
+    note_plain(f, m->vote_seq, NOTE_NEW_EPOCH, m, "%" PRIu64, f->epoch);
     (void)note_instance(f, m->vote_seq, NOTE_TRY_FAILOVER, m->self);
-    note_plain(f, m->vote_seq, NOTE_VOTE, "%s %" PRIu64, f->run_id, f->epoch);
+    note_plain(f, m->vote_seq, NOTE_VOTE, m, "%s %" PRIu64, f->run_id, f->epoch);
     phase_move(f, m, PHASE_WAIT_ELECTED);
     for (uint32_t n = 0; n < m->replicas_count; n++) {
         channel_ask_info(f, m->replicas[n]);

@@ -34,6 +34,7 @@ enum {
     PEERS_PER_MASTER_MAX = 64,    /* hello traffic grows with the square of the monitors */
     NOTE_EXTRA_MAX = 288,         /* the longest event tail: two host names and their ports */
     LOG_TEXT_MAX = 384,           /* one line: who, condition -> consequence */
+    COORDINATED_TIMEOUT_MS = 5000, /* a master gives up handing over after this */
 };
 
 /* An epoch beyond this is nonsense or an attack: it would leave no room for later elections. */
@@ -256,17 +257,17 @@ enum note_level {
     NOTE_DEBUG,   /* logged only, never published */
     NOTE_VERBOSE, /* published */
     NOTE_NOTICE,  /* published */
-    NOTE_WARNING, /* published, and runs the notification-script when it is about an instance */
+    NOTE_WARNING, /* published, and runs the notification-script of the master it is about */
 };
 
 struct note {
     enum note_type type;
     bool has_instance; /* the payload begins with "<type> <name> <ip> <port>[ @ <master> ...]" */
     enum instance_kind kind;
-    char name[MASTER_NAME_MAX]; /* of the master the instance belongs to, or is */
+    char name[MASTER_NAME_MAX]; /* of the master it is about; "" when it is about none */
     char run_id[RUN_ID_MAX];    /* of a peer: its name in events */
-    struct addr addr;
-    struct addr master_addr;
+    struct addr addr;        /* of the instance; NOTE_SWITCH: of the old master */
+    struct addr master_addr; /* of its master; NOTE_SWITCH: of the new one */
     char extra[NOTE_EXTRA_MAX]; /* what follows, "" when nothing */
 };
 

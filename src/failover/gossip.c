@@ -9,7 +9,7 @@
  * could have reached is refused.
  */
 
-void gossip_adopt_epoch(struct failover *f, uint64_t epoch)
+void gossip_adopt_epoch(struct failover *f, const struct master *m, uint64_t epoch)
 {
     bool newer = epoch > f->epoch || (MUTATED(f, MUTATION_EPOCH_BACK) && epoch < f->epoch);
 
@@ -18,7 +18,7 @@ void gossip_adopt_epoch(struct failover *f, uint64_t epoch)
     }
     f->epoch = epoch;
     f->epoch_seq = action_persist(f);
-    note_plain(f, f->epoch_seq, NOTE_NEW_EPOCH, "%" PRIu64, epoch);
+    note_plain(f, f->epoch_seq, NOTE_NEW_EPOCH, m, "%" PRIu64, epoch);
 }
 
 /* A monitor that restarted with another address: its link moves, for all masters it watches. */
@@ -94,9 +94,7 @@ static void gossip_config(struct failover *f, struct master *m, const struct ins
     }
     struct addr from = m->self->addr;
     (void)note_instance(f, 0, NOTE_CONFIG_UPDATE, peer);
-    note_plain(f, 0, NOTE_SWITCH, "%s %s %u %s %u", m->name, addr_host(&from, false),
-               (unsigned)from.port, addr_host(&hello->master_addr, false),
-               (unsigned)hello->master_addr.port);
+    note_switch(f, 0, m, &from, &hello->master_addr);
     struct action *a = action_add(f, ACTION_RECONFIGURED);
     memcpy(a->reconfigured.master_name, m->name, sizeof(a->reconfigured.master_name));
     a->reconfigured.from = from;
@@ -132,7 +130,7 @@ void gossip_hello(struct failover *f, const struct hello *hello, const struct ch
         return; /* the monitors of another group speak there */
     }
     struct instance *peer = gossip_peer(f, m, hello);
-    gossip_adopt_epoch(f, hello->current_epoch);
+    gossip_adopt_epoch(f, m, hello->current_epoch);
     if (peer == NULL) {
         return;
     }

@@ -41,6 +41,13 @@ static const char *note_kind_word(enum instance_kind kind)
 /* Sentinel's "%@": <type> <name> <ip> <port>, and for what is not a master: @ <master> <ip> <port>. */
 const char *note_payload(const struct note *note, bool want_names, char text[NOTE_PAYLOAD_MAX])
 {
+    if (note->type == NOTE_SWITCH) {
+        (void)snprintf(text, NOTE_PAYLOAD_MAX, "%s %s %u %s %u", note->name,
+                       addr_host(&note->addr, want_names), (unsigned)note->addr.port,
+                       addr_host(&note->master_addr, want_names),
+                       (unsigned)note->master_addr.port); /* always fits */
+        return text;
+    }
     if (!note->has_instance) {
         (void)snprintf(text, NOTE_PAYLOAD_MAX, "%s", note->extra); /* always fits */
         return text;
@@ -92,13 +99,29 @@ void note_extra(struct note *note, const char *format, ...)
     va_end(args);
 }
 
-void note_plain(struct failover *f, uint64_t seq, enum note_type type, const char *format, ...)
+void note_plain(struct failover *f, uint64_t seq, enum note_type type, const struct master *m,
+                const char *format, ...)
 {
     struct action *a = action_add_after(f, seq, ACTION_NOTE);
     va_list args;
 
     a->note.type = type;
+    if (m != NULL) {
+        memcpy(a->note.name, m->name, sizeof(a->note.name));
+    }
     va_start(args, format);
     (void)vsnprintf(a->note.extra, sizeof(a->note.extra), format, args); /* cut when too long */
     va_end(args);
+}
+
+/* "+switch-master <name> <old ip> <old port> <new ip> <new port>": what every client waits for. */
+void note_switch(struct failover *f, uint64_t seq, const struct master *m, const struct addr *from,
+                 const struct addr *to)
+{
+    struct note *n = &action_add_after(f, seq, ACTION_NOTE)->note;
+
+    n->type = NOTE_SWITCH;
+    memcpy(n->name, m->name, sizeof(n->name));
+    n->addr = *from;
+    n->master_addr = *to;
 }

@@ -43,8 +43,7 @@ void promote_confirmed(struct failover *f, struct master *m)
     }
     phase_move(f, m, PHASE_ACCEPT);
     instance_move_master(f, m, to);
-    note_plain(f, m->config_seq, NOTE_SWITCH, "%s %s %u %s %u", m->name, addr_host(&from, false),
-               (unsigned)from.port, addr_host(&to->addr, false), (unsigned)to->addr.port);
+    note_switch(f, m->config_seq, m, &from, &to->addr);
     struct action *a = action_add_after(f, m->config_seq, ACTION_RECONFIGURED);
     memcpy(a->reconfigured.master_name, m->name, sizeof(a->reconfigured.master_name));
     a->reconfigured.leader = true;

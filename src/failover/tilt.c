@@ -40,7 +40,7 @@ void tilt_notice(struct failover *f, msec_t late_ms)
     if (!f->tilt) {
         f->tilt = true;
         f->tilt_total++;
-        note_plain(f, 0, NOTE_TILT, "#tilt mode entered");
+        note_plain(f, 0, NOTE_TILT, NULL, "#tilt mode entered");
     }
     f->tilt_since = f->now;
     action_log(f, NOTE_WARNING, "this process did not run for %lld ms -> every timer starts again",
@@ -51,7 +51,7 @@ void tilt_turn(struct failover *f)
 {
     if (f->tilt && f->now - f->tilt_since >= f->tuning.tilt_period) {
         f->tilt = false;
-        note_plain(f, 0, NOTE_TILT_END, "#tilt mode exited");
+        note_plain(f, 0, NOTE_TILT_END, NULL, "#tilt mode exited");
         for (uint32_t n = 0; n < f->masters_count; n++) {
             master_wake(f, f->order[n]);
         }

@@ -119,9 +119,13 @@ static void info_replid(struct info_reader *r, struct info_value v)
     info_id(v, r->facts->replid);
 }
 
+/* Forty zeros say that there is none. */
 static void info_replid2(struct info_reader *r, struct info_value v)
 {
     info_id(v, r->facts->replid2);
+    if (strspn(r->facts->replid2, "0") == strlen(r->facts->replid2)) {
+        r->facts->replid2[0] = '\0';
+    }
 }
 
 static void info_second_offset(struct info_reader *r, struct info_value v)

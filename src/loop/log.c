@@ -60,9 +60,10 @@ static size_t log_escape(char *to, const char *text)
 
     for (; *text != '\0'; text++) {
         unsigned char c = (unsigned char)*text;
-        if (c == '\n' || c == '\r' || c == '\t') {
+        const char *named = strchr("\nn\rr\tt", (char)c);
+        if (named != NULL && c < 0x20) {
             to[len++] = '\\';
-            to[len++] = c == '\n' ? 'n' : c == '\r' ? 'r' : 't';
+            to[len++] = named[1];
         } else if (c < 0x20 || c == 0x7f) {
             to[len++] = '\\';
             to[len++] = 'x';

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
 #include "loop/tls_inside.h"
 
 enum {
@@ -54,10 +55,9 @@ static bool tls_set_protocols(SSL_CTX *ctx, const char *wanted, struct err *err)
     uint64_t refused = SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 | SSL_OP_NO_TLSv1_2 | SSL_OP_NO_TLSv1_3;
     char *rest = NULL;
 
-    if (strlen(wanted) >= sizeof(words)) {
+    if (!text_copy(words, sizeof(words), wanted)) {
         return err_set(err, "tls-protocols: too long");
     }
-    memcpy(words, wanted, strlen(wanted) + 1);
     for (char *word = strtok_r(words, " ", &rest); word != NULL;
          word = strtok_r(NULL, " ", &rest)) {
         bool is_known = false;
@@ -82,10 +82,9 @@ static int tls_on_password(char *to, int size, int is_writing, void *ctx)
     const char *password = ctx;
 
     (void)is_writing;
-    if (!tls_is_set(password) || size <= 0 || strlen(password) >= (size_t)size) {
+    if (!tls_is_set(password) || size <= 0 || !text_copy(to, (size_t)size, password)) {
         return -1;
     }
-    memcpy(to, password, strlen(password));
     return (int)strlen(password);
 }
 

@@ -9,9 +9,9 @@
 #include "base/words.h"
 
 /*
- * RESP2 and RESP3: commands as a server reads them, replies as a client reads them, and the writing of
- * both. Pure: bytes in, structures out. Both readers go over each byte once, however small the pieces
- * are in which it comes, and own the memory of what they return.
+ * RESP2 and RESP3: commands as a server reads them, replies as a client reads them, and the writing
+ * of both. Pure: bytes in, structures out. Both readers go over each byte once, however small the
+ * pieces are in which it comes, and own the memory of what they return.
  */
 
 enum {
@@ -21,7 +21,7 @@ enum {
     RESP_STRANGER_ARGS_MAX = 10,               /* Redis' limits before AUTH: a stranger */
     RESP_STRANGER_BULK_BYTES_MAX = 16 * 1024,  /* must not make us hold much */
     RESP_ERROR_TEXT_MAX = 80,                  /* the longest protocol error */
-    RESP_REPLY_DEPTH_MAX = 16,                 /* COMMAND DOCS nests 8 deep; nothing we ask does more */
+    RESP_REPLY_DEPTH_MAX = 16, /* COMMAND DOCS nests 8 deep; nothing we ask does more */
 };
 
 enum resp_status {
@@ -36,7 +36,8 @@ struct resp_text {
     size_t len;
 };
 
-/* ---- commands, for a server ---------------------------------------------------------------------- */
+/* ---- commands, for a server
+ * ---------------------------------------------------------------------- */
 
 struct resp_limits {
     size_t args_max;
@@ -58,16 +59,16 @@ struct resp_command_reader {
     struct resp_arg {
         size_t at;
         size_t len;
-    } *args;
+    } * args;
     struct resp_text *argv;
     size_t args_capacity;
     size_t args_have;
-    size_t args_want;    /* 0: between two commands */
-    size_t bulk_len;     /* of the argument whose bytes are awaited */
-    size_t at;           /* bytes of the input that are understood */
-    size_t looked;       /* bytes of the input in which no end of line was found */
-    size_t drop;         /* bytes of the command returned last, taken on the next call */
-    struct words words;  /* an inline command */
+    size_t args_want;   /* 0: between two commands */
+    size_t bulk_len;    /* of the argument whose bytes are awaited */
+    size_t at;          /* bytes of the input that are understood */
+    size_t looked;      /* bytes of the input in which no end of line was found */
+    size_t drop;        /* bytes of the command returned last, taken on the next call */
+    struct words words; /* an inline command */
     bool in_bulk;
     bool is_bad;
     char error[RESP_ERROR_TEXT_MAX];
@@ -80,18 +81,19 @@ void resp_command_finish(struct resp_command_reader *r);
 void resp_command_reset(struct resp_command_reader *r);
 
 /*
- * Takes the next command from the front of *in: multibulk or inline, as Redis reads them (empty ones
- * are skipped). The text points into *in or into the reader: it lives until the next call with this
- * reader or the next change of *in, whichever is first. The bytes of a command returned are taken from
- * *in by the next call, so the caller loops until it gets RESP_MORE. Nobody else may take from *in
- * while the reader uses it. RESP_BAD is final; resp_command_error() says why
+ * Takes the next command from the front of *in: multibulk or inline, as Redis reads them (empty
+ * ones are skipped). The text points into *in or into the reader: it lives until the next call with
+ * this reader or the next change of *in, whichever is first. The bytes of a command returned are
+ * taken from *in by the next call, so the caller loops until it gets RESP_MORE. Nobody else may
+ * take from *in while the reader uses it. RESP_BAD is final; resp_command_error() says why
  * ("Protocol error: invalid bulk length"). *command is written on RESP_READY only.
  */
 enum resp_status resp_command_read(struct resp_command_reader *r, struct buf *in,
                                    const struct resp_limits *limits, struct resp_command *command);
 const char *resp_command_error(const struct resp_command_reader *r);
 
-/* ---- replies, for a client ----------------------------------------------------------------------- */
+/* ---- replies, for a client
+ * ----------------------------------------------------------------------- */
 
 enum resp_type {
     RESP_SIMPLE,     /* text */
@@ -150,22 +152,24 @@ void resp_reply_reset(struct resp_reply_reader *r);
 
 /*
  * Takes the next reply from the front of *in, RESP2 or RESP3. *value is the reader's and its text
- * points into *in: both live until the next call with this reader or the next change of *in. The bytes
- * are taken by the next call, as with commands. Attributes are skipped. RESP_BAD is final.
+ * points into *in: both live until the next call with this reader or the next change of *in. The
+ * bytes are taken by the next call, as with commands. Attributes are skipped. RESP_BAD is final.
  */
 enum resp_status resp_reply_read(struct resp_reply_reader *r, struct buf *in,
                                  const struct resp_reply_limits *limits,
                                  const struct resp_value **value);
 const char *resp_reply_error(const struct resp_reply_reader *r);
 
-/* ---- reading a value: every function accepts NULL, which is a value of no type --------------------- */
+/* ---- reading a value: every function accepts NULL, which is a value of no type
+ * --------------------- */
 
 bool resp_is(const struct resp_value *v, enum resp_type type);
 
 /* The text of any type that has one; "" (never NULL) otherwise. */
 const char *resp_text(const struct resp_value *v);
 
-/* A simple string, bulk, verbatim or error whose text is exactly this; the case of letters counts. */
+/* A simple string, bulk, verbatim or error whose text is exactly this; the case of letters counts.
+ */
 bool resp_text_is(const struct resp_value *v, const char *text);
 
 /* True for an error whose first word is this ("LOADING", "NOAUTH"). */
@@ -180,7 +184,8 @@ const struct resp_value *resp_item(const struct resp_value *v, size_t i);
 /* The value of a key in a map, or in an array read as key, value, key, value; NULL when absent. */
 const struct resp_value *resp_map_get(const struct resp_value *v, const char *key);
 
-/* ---- writing ------------------------------------------------------------------------------------- */
+/* ---- writing
+ * ------------------------------------------------------------------------------------- */
 
 /* What the peer of a connection understands; HELLO changes it. */
 enum resp_version { RESP_2 = 2, RESP_3 = 3 };
@@ -210,8 +215,7 @@ void resp_write_command(struct buf *out, size_t argc, const char *const argv[]);
 
 /* RESP_COMMAND(&out, "CLIENT", "SETNAME", name) */
 #define RESP_COMMAND(out, ...)                                                                     \
-    resp_write_command((out),                                                                      \
-                       sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *),          \
+    resp_write_command((out), sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *),   \
                        (const char *const[]){__VA_ARGS__})
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * Commands as a server reads them. Follows Redis 7.0 networking.c (processInlineBuffer,
- * processMultibulkBuffer) in what is accepted and in the words of each error. Like Redis it does not look
- * at the two bytes behind an argument. It does not execute, authenticate or limit the sum of a command:
- * that is the query buffer of the caller.
+ * processMultibulkBuffer) in what is accepted and in the words of each error. Like Redis it does
+ * not look at the two bytes behind an argument. It does not execute, authenticate or limit the sum
+ * of a command: that is the query buffer of the caller.
  */
 #include "resp/resp.h"
 
@@ -14,7 +14,9 @@
 #include "base/assert.h"
 #include "base/text.h"
 
-enum { RESP_COMMAND_FIRST_ARGS = 8 /* the table grows with what has come, never with what was told */ };
+enum {
+    RESP_COMMAND_FIRST_ARGS = 8 /* the table grows with what has come, never with what was told */
+};
 
 const struct resp_limits resp_limits_default = {
     .args_max = RESP_COMMAND_ARGS_MAX,
@@ -93,8 +95,10 @@ static void resp_command_room(struct resp_command_reader *r, size_t args)
     r->args_capacity = capacity;
 }
 
-/* The end of the line that starts at r->at, NULL while it has not come. Never looks at a byte twice. */
-static const char *resp_command_line_end(struct resp_command_reader *r, const struct buf *in, char end)
+/* The end of the line that starts at r->at, NULL while it has not come. Never looks at a byte
+ * twice. */
+static const char *resp_command_line_end(struct resp_command_reader *r, const struct buf *in,
+                                         char end)
 {
     const char *bytes = buf_data(in);
     size_t from = r->looked > r->at ? r->looked : r->at;

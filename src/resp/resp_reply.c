@@ -1,7 +1,8 @@
 /*
- * Replies as a client reads them, RESP2 and RESP3, in two passes: the first walks over the headers as the
- * bytes come and stops at the last byte of the reply; the second, over complete and checked bytes, lays
- * the tree into one array. RESP3's streamed strings and aggregates are refused: no Redis sends them.
+ * Replies as a client reads them, RESP2 and RESP3, in two passes: the first walks over the headers
+ * as the bytes come and stops at the last byte of the reply; the second, over complete and checked
+ * bytes, lays the tree into one array. RESP3's streamed strings and aggregates are refused: no
+ * Redis sends them.
  */
 #include "resp/resp.h"
 
@@ -60,7 +61,8 @@ static enum resp_status resp_reply_bad(struct resp_reply_reader *r, const char *
     return RESP_BAD;
 }
 
-/* ---- one header line ------------------------------------------------------------------------------ */
+/* ---- one header line
+ * ------------------------------------------------------------------------------ */
 
 static bool resp_reply_double(const char *text, size_t len, double *value)
 {
@@ -124,7 +126,8 @@ static bool resp_reply_items(struct resp_head *h, enum resp_type type, const cha
     return resp_reply_length(h, text, len, type == RESP_ARRAY);
 }
 
-static bool resp_reply_pairs(struct resp_head *h, enum resp_shape shape, const char *text, size_t len)
+static bool resp_reply_pairs(struct resp_head *h, enum resp_shape shape, const char *text,
+                             size_t len)
 {
     h->shape = shape;
     h->value.type = RESP_MAP;
@@ -196,7 +199,8 @@ static bool resp_reply_head(struct resp_head *h, const char *line, size_t line_l
     }
 }
 
-/* ---- first pass: where the reply ends --------------------------------------------------------------- */
+/* ---- first pass: where the reply ends
+ * --------------------------------------------------------------- */
 
 static bool resp_reply_is_done(const struct resp_reply_reader *r)
 {
@@ -307,7 +311,8 @@ static enum resp_status resp_reply_walk_bulk(struct resp_reply_reader *r, const 
     return RESP_READY;
 }
 
-/* ---- second pass: the tree -------------------------------------------------------------------------- */
+/* ---- second pass: the tree
+ * -------------------------------------------------------------------------- */
 
 struct resp_builder {
     struct resp_value *values;
@@ -327,7 +332,7 @@ static void resp_reply_build_head(struct resp_builder *b, struct resp_head *h)
     bool known = resp_reply_head(h, line, (size_t)(end - line));
     ASSERT(known);
     b->at += (size_t)(end - line) + 2;
-    if (h->value.text.len > 0) {
+    if (h->shape == RESP_SHAPE_LINE) {
         *end = '\0';
     }
 }
@@ -387,7 +392,8 @@ static void resp_reply_room(struct resp_reply_reader *r)
     r->values_capacity = capacity;
 }
 
-/* ---- the reader ------------------------------------------------------------------------------------- */
+/* ---- the reader
+ * ------------------------------------------------------------------------------------- */
 
 static enum resp_status resp_reply_walk(struct resp_reply_reader *r, const struct buf *in,
                                         const struct resp_reply_limits *limits)

@@ -14,8 +14,8 @@
 
 enum { ACL_USERS_FIRST = 8 };
 
-
-/* ---- users --------------------------------------------------------------------------------------- */
+/* ---- users
+ * --------------------------------------------------------------------------------------- */
 
 struct acl_user *acl_create_user(const char *name, size_t len, bool is_channels_open)
 {
@@ -141,7 +141,8 @@ bool acl_is_open(const struct acl *acl)
     return acl->default_user->rights.is_on && acl->default_user->rights.is_nopass;
 }
 
-/* ---- life ---------------------------------------------------------------------------------------- */
+/* ---- life
+ * ---------------------------------------------------------------------------------------- */
 
 /* As Redis begins: the default user may do everything without a password. */
 struct acl_user *acl_create_default(void)
@@ -209,7 +210,8 @@ void acl_tell(const struct acl *acl, struct acl_user *user, enum acl_change chan
     }
 }
 
-/* ---- passwords ----------------------------------------------------------------------------------- */
+/* ---- passwords
+ * ----------------------------------------------------------------------------------- */
 
 void acl_require_password(struct acl *acl, const char *password)
 {
@@ -245,7 +247,8 @@ struct acl_user *acl_authenticate(const struct acl *acl, const char *name, size_
     return is_right && user->rights.is_on ? user : NULL;
 }
 
-/* ---- changes ------------------------------------------------------------------------------------- */
+/* ---- changes
+ * ------------------------------------------------------------------------------------- */
 
 bool acl_is_name(const char *name, size_t len)
 {
@@ -326,12 +329,69 @@ bool acl_delete_user(struct acl *acl, const char *name, size_t len)
     return true;
 }
 
-/* ---- print --------------------------------------------------------------------------------------- */
+/* ---- print
+ * --------------------------------------------------------------------------------------- */
 
 void acl_user_print(const struct acl_user *user, struct buf *out)
 {
     buf_printf(out, "user %s ", user->name);
     acl_rules_print(&user->rights, out);
+}
+
+static void acl_write_selector(const struct acl_selector *s, struct buf *out)
+{
+    static const struct {
+        const char *name;
+        void (*print)(const struct acl_selector *s, struct buf *out);
+    } parts[] = {
+        {"commands", acl_selector_print_commands},
+        {"keys", acl_selector_print_keys},
+        {"channels", acl_selector_print_channels},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        struct buf text = {0};
+        parts[i].print(s, &text);
+        resp_write_text(out, parts[i].name);
+        resp_write_bulk(out, buf_data(&text), text.len);
+        buf_finish(&text);
+    }
+}
+
+void acl_user_write(const struct acl_user *user, enum resp_version version, struct buf *out)
+{
+    static const char *const sanitize_flags[] = {
+        [ACL_SANITIZE_UNSAID] = NULL,
+        [ACL_SANITIZE_YES] = "sanitize-payload",
+        [ACL_SANITIZE_SKIP] = "skip-sanitize-payload",
+    };
+    const struct acl_rights *rights = &user->rights;
+    const char *sanitize = sanitize_flags[rights->sanitize];
+
+    resp_write_map(out, version, 6);
+    resp_write_text(out, "flags");
+    resp_write_set(out, version, 1 + (size_t)rights->is_nopass + (sanitize != NULL));
+    resp_write_text(out, rights->is_on ? "on" : "off");
+    if (rights->is_nopass) {
+        resp_write_text(out, "nopass");
+    }
+    if (sanitize != NULL) {
+        resp_write_text(out, sanitize);
+    }
+    resp_write_text(out, "passwords");
+    resp_write_array(out, rights->hashes_count);
+    for (size_t i = 0; i < rights->hashes_count; i++) {
+        char hex[ACL_HASH_HEX + 1];
+        acl_secret_to_hex(&rights->hashes[i], hex);
+        resp_write_text(out, hex);
+    }
+    acl_write_selector(rights->selectors[0], out);
+    resp_write_text(out, "selectors");
+    resp_write_array(out, rights->selectors_count - 1);
+    for (size_t i = 1; i < rights->selectors_count; i++) {
+        resp_write_map(out, version, 3);
+        acl_write_selector(rights->selectors[i], out);
+    }
 }
 
 void acl_print(const struct acl *acl, struct buf *out)
@@ -359,7 +419,8 @@ void acl_user_print_line(const struct acl_user *user, struct buf *out)
     buf_finish(&rules);
 }
 
-/* ---- checks -------------------------------------------------------------------------------------- */
+/* ---- checks
+ * -------------------------------------------------------------------------------------- */
 
 enum acl_verdict acl_check(const struct acl_user *user, int command, size_t argc,
                            const struct resp_text *argv, size_t *bad_arg)

@@ -11,21 +11,22 @@
 #include "resp/resp.h"
 
 /*
- * The access control lists of Redis 7: who may run which command on which channel. Rules may name any
- * command of Redis, since operators copy lines from their servers; keys are kept and printed but never
- * checked, because no command of a Sentinel has one. No I/O, clock or log inside; passwords are held as
- * SHA-256 only. The error of acl_set_user() is for the one who sent the rules and may repeat them; all
- * other errors may go to a log.
+ * The access control lists of Redis 7: who may run which command on which channel. Rules may name
+ * any command of Redis, since operators copy lines from their servers; keys are kept and printed
+ * but never checked, because no command of a Sentinel has one. No I/O, clock or log inside;
+ * passwords are held as SHA-256 only. The error of acl_set_user() is for the one who sent the rules
+ * and may repeat them; all other errors may go to a log.
  */
 
 enum {
     ACL_HASH_BYTES = 32,
     ACL_HASH_HEX = 2 * ACL_HASH_BYTES,
-    ACL_GENPASS_BITS = 256,        /* ACL GENPASS without an argument */
-    ACL_GENPASS_BITS_MAX = 4096,   /* Redis' own limit */
-    ACL_LOG_DEFAULT = 128,         /* acllog-max-len */
-    ACL_LOG_MERGE_MS = 60 * 1000,  /* an equal refusal within this long is counted, not added */
-    ACL_LOG_SEARCH = 10,           /* ... among so many of the newest */
+    ACL_GENPASS_BITS = 256,      /* ACL GENPASS without an argument */
+    ACL_GENPASS_BITS_MAX = 4096, /* Redis' own limit */
+    ACL_GENPASS_HEX_MAX = ACL_GENPASS_BITS_MAX / 4,
+    ACL_LOG_DEFAULT = 128,           /* acllog-max-len */
+    ACL_LOG_MERGE_MS = 60 * 1000,    /* an equal refusal within this long is counted, not added */
+    ACL_LOG_SEARCH = 10,             /* ... among so many of the newest */
     ACL_LOG_OBJECT_BYTES_MAX = 1024, /* of what a stranger sent; the log is for people */
     ACL_FILE_BYTES_MAX = 16 * 1024 * 1024, /* 100,000 users; more is another file */
     ACL_COMMAND_NONE = -1,
@@ -35,7 +36,7 @@ struct acl;
 struct acl_user; /* shared: see acl_hold() */
 
 enum acl_change {
-    ACL_USER_CHANGED, /* by ACL SETUSER: close those whose subscriptions are no longer allowed */
+    ACL_USER_CHANGED,  /* by ACL SETUSER: close those whose subscriptions are no longer allowed */
     ACL_USER_REPLACED, /* by ACL LOAD, and its rules or passwords differ: close its clients */
     ACL_USER_GONE,     /* deleted: close its clients */
 };
@@ -44,8 +45,8 @@ struct acl_options {
     bool is_channels_open; /* acl-pubsub-default allchannels; Redis 7 begins with none */
     size_t log_max;        /* acllog-max-len */
 
-    /* Called during the change, after the user has its new rules; may be NULL. It must not change the
-     * acl. A client of a user that is gone still holds it: see acl_hold(). */
+    /* Called during the change, after the user has its new rules; may be NULL. It must not change
+     * the acl. A client of a user that is gone still holds it: see acl_hold(). */
     void (*on_change)(void *arg, struct acl_user *user, enum acl_change change);
     void *arg;
 };
@@ -56,7 +57,8 @@ void acl_destroy(struct acl *acl); /* users that are held live on until released
 void acl_set_log_max(struct acl *acl, size_t log_max);
 void acl_set_channels_open(struct acl *acl, bool is_open); /* for users created from now on */
 
-/* ---- users --------------------------------------------------------------------------------------- */
+/* ---- users
+ * --------------------------------------------------------------------------------------- */
 
 struct acl_user *acl_default(const struct acl *acl); /* always there, never gone */
 struct acl_user *acl_find(const struct acl *acl, const char *name, size_t len); /* NULL: none */
@@ -65,7 +67,8 @@ struct acl_user *acl_find(const struct acl *acl, const char *name, size_t len); 
 size_t acl_users_count(const struct acl *acl);
 const struct acl_user *acl_user_at(const struct acl *acl, size_t i);
 
-/* A client holds its user from AUTH to its end, so that the pointer never dangles. NULL is allowed. */
+/* A client holds its user from AUTH to its end, so that the pointer never dangles. NULL is allowed.
+ */
 struct acl_user *acl_hold(struct acl_user *user);
 void acl_release(struct acl_user *user);
 
@@ -85,8 +88,9 @@ struct acl_user *acl_authenticate(const struct acl *acl, const char *name, size_
                                   const char *password, size_t password_len);
 
 /*
- * Applies rules ("on", ">secret", "+@all" ...) from left to right; the user is created when new (off,
- * no passwords, nothing allowed). All or nothing. The error is Redis' ("Error in ACL SETUSER modifier
+ * Applies rules ("on", ">secret", "+@all" ...) from left to right; the user is created when new
+ * (off, no passwords, nothing allowed). All or nothing. The error is Redis' ("Error in ACL SETUSER
+ * modifier
  * ..."), without "ERR ".
  */
 bool acl_set_user(struct acl *acl, const char *name, size_t name_len, size_t count,
@@ -95,15 +99,15 @@ bool acl_set_user(struct acl *acl, const char *name, size_t name_len, size_t cou
 /* False when there is no such user; the default user must not be asked for. */
 bool acl_delete_user(struct acl *acl, const char *name, size_t len);
 
-/* One "user" directive of a configuration file without the word user: "alice on >secret ~* +@all". A
- * name that was already given by a line is an error. Errors are without file and line. */
+/* One "user" directive of a configuration file without the word user: "alice on >secret ~* +@all".
+ * A name that was already given by a line is an error. Errors are without file and line. */
 bool acl_load_line(struct acl *acl, const char *line, struct err *err) MUST_CHECK;
 
 /*
  * An aclfile: lines "user <name> <rule>...". It is checked as a whole before any of it counts; then
- * users it does not name are gone and the default user, when not named, begins anew. Users whose rules
- * did not change keep their clients (Redis 7.0 drops them all). `path` is for the error, which lists
- * each wrong line: "<path>:<line>: <why>. ".
+ * users it does not name are gone and the default user, when not named, begins anew. Users whose
+ * rules did not change keep their clients (Redis 7.0 drops them all). `path` is for the error,
+ * which lists each wrong line: "<path>:<line>: <why>. ".
  */
 bool acl_load_text(struct acl *acl, const char *path, const char *text, size_t len,
                    struct err *err) MUST_CHECK;
@@ -114,10 +118,17 @@ void acl_print(const struct acl *acl, struct buf *out);
 /* Appends "user <name> <rules>". */
 void acl_user_print(const struct acl_user *user, struct buf *out);
 
+/* Writes the reply of ACL GETUSER, in the shape of 7.0. */
+void acl_user_write(const struct acl_user *user, enum resp_version version, struct buf *out);
+
 /* Appends "<name> <rules>" quoted for a configuration file: acl_load_line() reads it back. */
 void acl_user_print_line(const struct acl_user *user, struct buf *out);
 
-/* ---- checks -------------------------------------------------------------------------------------- */
+/* Random hex digits of so many bits, rounded up to a digit: bits from 1 to ACL_GENPASS_BITS_MAX. */
+void acl_generate_password(size_t bits, char hex[ACL_GENPASS_HEX_MAX + 1]);
+
+/* ---- checks
+ * -------------------------------------------------------------------------------------- */
 
 /*
  * The number of a command as the table knows it: "ping", "sentinel|masters" (case is ignored), or
@@ -134,8 +145,9 @@ enum acl_verdict {
     ACL_DENIED_CHANNEL,
 };
 
-/* May the user run this command with these arguments (argv[0] is its first word)? When a channel was
- * refused, *bad_arg is its index in argv. AUTH and HELLO are allowed to everyone, as in Redis. */
+/* May the user run this command with these arguments (argv[0] is its first word)? When a channel
+ * was refused, *bad_arg is its index in argv. AUTH and HELLO are allowed to everyone, as in Redis.
+ */
 enum acl_verdict acl_check(const struct acl_user *user, int command, size_t argc,
                            const struct resp_text *argv, size_t *bad_arg);
 
@@ -146,7 +158,8 @@ bool acl_check_channel(const struct acl_user *user, const char *channel, size_t 
 /* Writes the -NOPERM reply for a refusal by acl_check(). */
 void acl_write_refusal(struct buf *out, enum acl_verdict verdict, int command);
 
-/* ---- the log of refusals --------------------------------------------------------------------------- */
+/* ---- the log of refusals
+ * --------------------------------------------------------------------------- */
 
 struct acl_refusal {
     enum acl_verdict verdict;

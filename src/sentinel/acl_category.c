@@ -1,4 +1,4 @@
-#include "sentinel/acl_inside.h"
+#include "sentinel/acl_category.h"
 
 #include <string.h>
 #include <strings.h>

@@ -6,7 +6,7 @@
 
 /* The commands a rule may name: all of Redis', so that lines can be copied from there. */
 
-#define IN(category) (1U << CATEGORY_##category)
+#define IN(category)                (1U << CATEGORY_##category)
 #define ROW(name, kind, categories) {(name), ACL_KIND_##kind, (categories)},
 static const struct acl_command commands[] = {
 #include "sentinel/acl_commands.def"

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -86,8 +87,8 @@ static bool acl_file_replace(const char *path, const struct buf *text)
         free(name);
         return false;
     }
-    bool is_written = acl_file_write(fd, text) &&
-                      (stat(path, &old) != 0 || fchmod(fd, old.st_mode & 07777) == 0);
+    bool is_written =
+        acl_file_write(fd, text) && (stat(path, &old) != 0 || fchmod(fd, old.st_mode & 07777) == 0);
     is_written = close(fd) == 0 && is_written && rename(name, path) == 0;
     if (!is_written) {
         int why = errno;

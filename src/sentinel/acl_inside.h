@@ -17,7 +17,8 @@ enum {
     ACL_BITS_WORDS = ACL_COMMANDS_MAX / 64,
 };
 
-/* ---- acl_command.c ------------------------------------------------------------------------------- */
+/* ---- acl_command.c
+ * ------------------------------------------------------------------------------- */
 
 /* Which words of a command are channels. */
 enum acl_kind {
@@ -40,13 +41,8 @@ const struct acl_command *acl_command_at(int command);
 /* The row after the last subcommand; command + 1 when it has none. */
 int acl_command_end(int command);
 
-/* ---- acl_category.c ------------------------------------------------------------------------------ */
-
-/* The number of a category (without '@', case is ignored), or -1. */
-int acl_category_find(const char *name, size_t len);
-const char *acl_category_name(int category); /* NULL past the last */
-
-/* ---- acl_secret.c -------------------------------------------------------------------------------- */
+/* ---- acl_secret.c
+ * -------------------------------------------------------------------------------- */
 
 struct acl_hash {
     uint8_t bytes[ACL_HASH_BYTES];
@@ -57,10 +53,8 @@ bool acl_secret_same(const struct acl_hash *a, const struct acl_hash *b); /* in 
 bool acl_secret_from_hex(const char *hex, size_t len, struct acl_hash *hash);
 void acl_secret_to_hex(const struct acl_hash *hash, char hex[ACL_HASH_HEX + 1]);
 
-/* Random hex digits from the kernel, with their end. */
-void acl_secret_random_hex(char *hex, size_t digits);
-
-/* ---- acl_strings.c ------------------------------------------------------------------------------- */
+/* ---- acl_strings.c
+ * ------------------------------------------------------------------------------- */
 
 /* Texts in order, none twice unless added twice. Zeroed is empty. */
 struct acl_strings {
@@ -75,7 +69,8 @@ void acl_strings_remove(struct acl_strings *s, size_t i);
 void acl_strings_copy(struct acl_strings *to, const struct acl_strings *from); /* *to is zeroed */
 bool acl_strings_has(const struct acl_strings *s, const char *text, size_t len);
 
-/* ---- acl_selector.c ------------------------------------------------------------------------------ */
+/* ---- acl_selector.c
+ * ------------------------------------------------------------------------------ */
 
 /* Why a rule was refused; acl_rules_reason() has Redis' words. */
 enum acl_fault {
@@ -121,7 +116,8 @@ bool acl_selector_allows_channel(const struct acl_selector *s, const char *chann
 enum acl_verdict acl_selector_check(const struct acl_selector *s, int command, size_t argc,
                                     const struct resp_text *argv, size_t *bad_arg);
 
-/* ---- acl_rules.c --------------------------------------------------------------------------------- */
+/* ---- acl_rules.c
+ * --------------------------------------------------------------------------------- */
 
 enum acl_sanitize { ACL_SANITIZE_UNSAID, ACL_SANITIZE_YES, ACL_SANITIZE_SKIP };
 
@@ -140,18 +136,19 @@ struct acl_rights {
 
 /* A refused rule: which words of the caller, and why. */
 struct acl_mistake {
-    size_t first;        /* index of the rule, or of the one with the open parenthesis */
-    size_t count;        /* words it is made of */
-    bool is_unmatched;   /* ... which is never closed */
+    size_t first;      /* index of the rule, or of the one with the open parenthesis */
+    size_t count;      /* words it is made of */
+    bool is_unmatched; /* ... which is never closed */
     enum acl_fault fault;
 };
 
 void acl_rules_init(struct acl_rights *rights, bool is_channels_open); /* of a new user */
 void acl_rules_finish(struct acl_rights *rights);
-void acl_rules_copy(struct acl_rights *to, const struct acl_rights *from); /* *to is not initialised */
+void acl_rules_copy(struct acl_rights *to,
+                    const struct acl_rights *from); /* *to is not initialised */
 
-/* Applies rules from left to right; false, with *mistake, at the first that is wrong: *rights then holds
- * what came before it. */
+/* Applies rules from left to right; false, with *mistake, at the first that is wrong: *rights then
+ * holds what came before it. */
 bool acl_rules_apply(struct acl_rights *rights, bool is_channels_open, size_t count,
                      const struct resp_text *rules, struct acl_mistake *mistake) MUST_CHECK;
 
@@ -162,7 +159,8 @@ const char *acl_rules_reason(enum acl_fault fault);
 /* Appends all of it as rules, parted by spaces. No word but those of a selector holds a space. */
 void acl_rules_print(const struct acl_rights *rights, struct buf *out);
 
-/* ---- acl_log.c ----------------------------------------------------------------------------------- */
+/* ---- acl_log.c
+ * ----------------------------------------------------------------------------------- */
 
 struct acl_log_entry;
 TAILQ_HEAD(acl_log_list, acl_log_entry);
@@ -177,7 +175,8 @@ void acl_log_init(struct acl_log *log, size_t max);
 void acl_log_finish(struct acl_log *log);
 void acl_log_trim(struct acl_log *log, size_t max);
 
-/* ---- acl.c --------------------------------------------------------------------------------------- */
+/* ---- acl.c
+ * --------------------------------------------------------------------------------------- */
 
 struct acl_user {
     char *name;

@@ -6,8 +6,8 @@
 #include "base/words.h"
 
 /*
- * Users from text: "user" lines of a configuration file, and aclfiles, which count as a whole or not at
- * all. Their errors go to logs: no password, and nothing that could be one, is in them.
+ * Users from text: "user" lines of a configuration file, and aclfiles, which count as a whole or
+ * not at all. Their errors go to logs: no password, and nothing that could be one, is in them.
  */
 
 enum { ACL_LOAD_ERRORS_BYTES_MAX = ERR_TEXT_MAX - 200 /* the closing sentence must fit too */ };
@@ -34,8 +34,7 @@ static bool acl_load_words(struct acl *acl, struct acl_user *user, const struct 
     for (size_t i = 0; i < count; i++) {
         rules[i] = (struct resp_text){words_at(words, i + 1), words_len(words, i + 1)};
     }
-    bool is_right =
-        acl_rules_apply(&user->rights, acl->is_channels_open, count, rules, &mistake);
+    bool is_right = acl_rules_apply(&user->rights, acl->is_channels_open, count, rules, &mistake);
     if (!is_right) {
         struct buf rule = {0};
         acl_load_mask(&rules[mistake.first], &rule);
@@ -97,7 +96,8 @@ bool acl_load_line(struct acl *acl, const char *line, struct err *err)
     return is_right;
 }
 
-/* ---- aclfile ------------------------------------------------------------------------------------- */
+/* ---- aclfile
+ * ------------------------------------------------------------------------------------- */
 
 /* One aclfile on its way in. */
 struct acl_loading {
@@ -174,7 +174,8 @@ static void acl_load_file_line(struct acl_loading *loading, const char *line, si
     size_t count = acl_load_file_split(loading, line, len);
     const struct resp_text *words = loading->words;
     if (count < 2 || words[0].len != 4 || memcmp(words[0].bytes, "user", 4) != 0) {
-        acl_load_file_error(loading, " ", "should start with user keyword followed by the username");
+        acl_load_file_error(loading, " ",
+                            "should start with user keyword followed by the username");
         return;
     }
     if (!acl_is_name(words[1].bytes, words[1].len)) {
@@ -220,8 +221,8 @@ static bool acl_load_same_rights(const struct acl_user *a, const struct acl_user
     return is_same;
 }
 
-/* The users of fresh become those of acl. A user of the same name stays the same object, so that its
- * clients keep it. */
+/* The users of fresh become those of acl. A user of the same name stays the same object, so that
+ * its clients keep it. */
 static void acl_load_replace(struct acl *acl, struct acl *fresh)
 {
     struct acl old = *acl;
@@ -255,8 +256,7 @@ static void acl_load_replace(struct acl *acl, struct acl *fresh)
     free(old.users);
 }
 
-bool acl_load_text(struct acl *acl, const char *path, const char *text, size_t len,
-                   struct err *err)
+bool acl_load_text(struct acl *acl, const char *path, const char *text, size_t len, struct err *err)
 {
     struct acl fresh = {.is_channels_open = acl->is_channels_open};
     struct acl_loading loading = {.fresh = &fresh, .path = path};

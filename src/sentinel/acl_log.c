@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ACL LOG: who was refused what. Newest first, equal ones of a minute counted as one, as Redis does. */
+/* ACL LOG: who was refused what. Newest first, equal ones of a minute counted as one, as Redis
+ * does. */
 
 struct acl_log_entry {
     TAILQ_ENTRY(acl_log_entry) link;

@@ -7,8 +7,8 @@
 #include <openssl/crypto.h>
 
 /*
- * The rules of a user: on, off, passwords, selectors. Those about commands, keys and channels go on to
- * acl_selector.c. Nothing here knows a user's name or the other users.
+ * The rules of a user: on, off, passwords, selectors. Those about commands, keys and channels go on
+ * to acl_selector.c. Nothing here knows a user's name or the other users.
  */
 
 void acl_rules_init(struct acl_rights *rights, bool is_channels_open)
@@ -53,7 +53,8 @@ static void acl_rules_take_selector(struct acl_rights *rights, struct acl_select
     rights->selectors[rights->selectors_count++] = take;
 }
 
-/* ---- passwords ----------------------------------------------------------------------------------- */
+/* ---- passwords
+ * ----------------------------------------------------------------------------------- */
 
 static size_t acl_rules_find_hash(const struct acl_rights *rights, const struct acl_hash *hash)
 {
@@ -125,7 +126,8 @@ void acl_rules_add_password(struct acl_rights *rights, const char *password, siz
     acl_rules_add_hash(rights, &hash);
 }
 
-/* ---- rules --------------------------------------------------------------------------------------- */
+/* ---- rules
+ * --------------------------------------------------------------------------------------- */
 
 static enum acl_fault acl_rules_apply_selector(struct acl_rights *rights, bool is_channels_open,
                                                const char *rule, size_t len)
@@ -210,7 +212,8 @@ static enum acl_fault acl_rules_one(struct acl_rights *rights, bool is_channels_
     }
 }
 
-/* How many words the rule at i has: a selector runs to the word that ends in ')'. 0: it never ends. */
+/* How many words the rule at i has: a selector runs to the word that ends in ')'. 0: it never ends.
+ */
 static size_t acl_rules_span(size_t count, const struct resp_text *rules, size_t i)
 {
     size_t end = i;
@@ -283,7 +286,8 @@ const char *acl_rules_reason(enum acl_fault fault)
     UNREACHABLE("a fault without a reason");
 }
 
-/* ---- print and copy ------------------------------------------------------------------------------ */
+/* ---- print and copy
+ * ------------------------------------------------------------------------------ */
 
 void acl_rules_print(const struct acl_rights *rights, struct buf *out)
 {

@@ -50,12 +50,13 @@ void acl_secret_to_hex(const struct acl_hash *hash, char hex[ACL_HASH_HEX + 1])
     hex[ACL_HASH_HEX] = '\0';
 }
 
-void acl_secret_random_hex(char *hex, size_t digits)
+void acl_generate_password(size_t bits, char hex[ACL_GENPASS_HEX_MAX + 1])
 {
     uint8_t bytes[ACL_GENPASS_BITS_MAX / 8];
+    size_t digits = (bits + 3) / 4;
     size_t have = 0;
 
-    ASSERT(digits <= 2 * sizeof bytes);
+    ASSERT(bits > 0 && bits <= ACL_GENPASS_BITS_MAX);
     while (have < sizeof bytes) {
         ssize_t got = getrandom(bytes + have, sizeof bytes - have, 0);
         ASSERT(got > 0 || errno == EINTR);

@@ -6,11 +6,13 @@
 #include <strings.h>
 
 #include "base/text.h"
+#include "sentinel/acl_category.h"
 
 /*
- * Commands, keys and channels of one selector. What is allowed is a bitmap; beside it stand the rules
- * that made it, because they are what ACL LIST shows (as Redis 7.2 and Valkey do; 7.0 guesses them back
- * from its bitmap). A rule that a later one covers wholly is dropped, so the list cannot grow for ever.
+ * Commands, keys and channels of one selector. What is allowed is a bitmap; beside it stand the
+ * rules that made it, because they are what ACL LIST shows (as Redis 7.2 and Valkey do; 7.0 guesses
+ * them back from its bitmap). A rule that a later one covers wholly is dropped, so the list cannot
+ * grow for ever.
  */
 
 struct acl_selector *acl_selector_create(bool is_channels_open)
@@ -47,7 +49,8 @@ void acl_selector_destroy(struct acl_selector *s)
     free(s);
 }
 
-/* ---- commands ------------------------------------------------------------------------------------ */
+/* ---- commands
+ * ------------------------------------------------------------------------------------ */
 
 static bool acl_selector_bit(const struct acl_selector *s, int command)
 {
@@ -73,7 +76,8 @@ static void acl_selector_drop_first_args(struct acl_selector *s, const char *nam
     }
 }
 
-/* A command and all its subcommands. Like in Redis, first arguments allowed before are forgotten. */
+/* A command and all its subcommands. Like in Redis, first arguments allowed before are forgotten.
+ */
 static void acl_selector_set(struct acl_selector *s, int command, bool allow)
 {
     int end = acl_command_end(command);
@@ -99,7 +103,8 @@ static void acl_selector_set_all(struct acl_selector *s, bool allow)
     acl_strings_finish(&s->first_args);
 }
 
-/* Appends sign and name; earlier rules about the same, or about parts of it, have no effect any more. */
+/* Appends sign and name; earlier rules about the same, or about parts of it, have no effect any
+ * more. */
 static void acl_selector_note(struct acl_selector *s, char sign, const char *name, size_t len)
 {
     struct buf rule = {0};
@@ -143,7 +148,8 @@ static enum acl_fault acl_selector_category(struct acl_selector *s, char sign, c
     return ACL_FAULT_NONE;
 }
 
-/* "+ping|x": PING, when its first argument is x. Redis calls it deprecated, but rules are full of it. */
+/* "+ping|x": PING, when its first argument is x. Redis calls it deprecated, but rules are full of
+ * it. */
 static enum acl_fault acl_selector_first_arg(struct acl_selector *s, const char *name, size_t len,
                                              size_t bar)
 {
@@ -164,7 +170,8 @@ static enum acl_fault acl_selector_first_arg(struct acl_selector *s, const char 
     buf_append_text(&text, acl_command_name(command));
     buf_append(&text, name + bar, len - bar);
     acl_selector_note(s, '+', buf_data(&text), text.len);
-    if (!acl_selector_bit(s, command) && !acl_strings_has(&s->first_args, buf_data(&text), text.len)) {
+    if (!acl_selector_bit(s, command) &&
+        !acl_strings_has(&s->first_args, buf_data(&text), text.len)) {
         acl_strings_add(&s->first_args, buf_data(&text), text.len);
     }
     buf_finish(&text);
@@ -188,7 +195,8 @@ static enum acl_fault acl_selector_command(struct acl_selector *s, char sign, co
     return acl_selector_first_arg(s, name, len, (size_t)(bar - name));
 }
 
-/* ---- keys and channels --------------------------------------------------------------------------- */
+/* ---- keys and channels
+ * --------------------------------------------------------------------------- */
 
 enum { KEY_READ = 1, KEY_WRITE = 2, KEY_BOTH = KEY_READ | KEY_WRITE };
 
@@ -279,7 +287,8 @@ static void acl_selector_set_channels(struct acl_selector *s, bool all)
     acl_strings_finish(&s->channels);
 }
 
-/* ---- rules --------------------------------------------------------------------------------------- */
+/* ---- rules
+ * --------------------------------------------------------------------------------------- */
 
 enum whole { WHOLE_COMMANDS, WHOLE_KEYS, WHOLE_CHANNELS };
 
@@ -352,7 +361,8 @@ enum acl_fault acl_selector_apply(struct acl_selector *s, const char *rule, size
     }
 }
 
-/* ---- print --------------------------------------------------------------------------------------- */
+/* ---- print
+ * --------------------------------------------------------------------------------------- */
 
 void acl_selector_print_commands(const struct acl_selector *s, struct buf *out)
 {
@@ -398,7 +408,8 @@ void acl_selector_print(const struct acl_selector *s, struct buf *out)
     acl_selector_print_commands(s, out);
 }
 
-/* ---- checks -------------------------------------------------------------------------------------- */
+/* ---- checks
+ * -------------------------------------------------------------------------------------- */
 
 bool acl_selector_allows_channel(const struct acl_selector *s, const char *channel, size_t len,
                                  bool is_pattern)

@@ -43,12 +43,6 @@ static const struct {
     {COMMAND_NO_MULTI, "no_multi"},
     {COMMAND_ALLOW_BUSY, "allow_busy"},
 };
-
-static const char *const category_names[CATEGORY_COUNT] = {
-    "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog",
-    "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection",
-    "transaction", "scripting",
-};
 /* clang-format on */
 
 uint32_t command_table_count(void)
@@ -133,9 +127,4 @@ const char *command_flag_name(enum command_flag flag)
         }
     }
     return "";
-}
-
-const char *command_category_name(enum command_category category)
-{
-    return category < CATEGORY_COUNT ? category_names[category] : "";
 }

@@ -95,7 +95,6 @@ const struct command_row *command_table_sub(const struct command_row *parent, co
 const struct command_row *command_table_parent(const struct command_row *row);
 bool command_table_has_subs(const struct command_row *row);
 
-const char *command_flag_name(enum command_flag flag);             /* "admin" */
-const char *command_category_name(enum command_category category); /* "keyspace" */
+const char *command_flag_name(enum command_flag flag); /* "admin" */
 
 #endif

@@ -50,7 +50,6 @@ struct sentinel {
     char *config_file;
     char *executable;
     msec_t started_at;
-    uint64_t unix_started_us;
 
     struct listener *listeners[PORT_LISTENERS_MAX];
     uint32_t listeners_count;
@@ -69,7 +68,6 @@ struct sentinel {
     uint32_t tracking;
     uint64_t next_id;
     struct client *running; /* whose command runs just now */
-    struct client *kept;    /* next client of a walk that may lose clients */
     struct client *doomed;
     struct client *backlog; /* have complete commands that wait for the next turn */
     struct loop_timer *turn;  /* closes the doomed, serves the backlog */
@@ -154,7 +152,8 @@ struct client {
 
     struct resp_command_reader reader;
     struct buf query; /* what could not be run yet */
-    struct buf out;   /* the reply being made */
+    struct buf out;   /* replies on their way to the connection */
+    size_t reply_at;  /* where in out the reply being made begins */
     size_t turn_bytes;
     struct held_command held;
 
@@ -198,20 +197,24 @@ static inline struct sentinel_conf *port_conf(const struct sentinel *port)
 void client_accept(struct sentinel *port, struct conn *conn);
 void client_free(struct client *c);                 /* at once; the port forgets it */
 void client_doom(struct client *c);                 /* freed in the next turn; nothing runs for it any more */
-void client_flush(struct client *c);                /* what client_out() holds, to the connection */
 void client_push(struct client *c, const struct buf *bytes); /* out of band: not a reply */
-void client_turn(struct sentinel *port);            /* the doomed and the backlog */
+void client_turn(void *port);                       /* the doomed and the backlog */
 void client_wake(struct client *c);                 /* its commands go on in the next turn */
-struct client *client_find(struct sentinel *port, uint64_t id);
-void client_limits(struct client *c);               /* after the size of its output changed */
+struct client *client_find(const struct sentinel *port, uint64_t id);
 bool client_is_subscribed(const struct client *c);
 enum conf_client_class client_class(const struct client *c);
+void client_class_changed(struct client *c);        /* its limits are others now */
+void client_sweep(struct client *c, msec_t now);    /* timeout and soft output limit */
 
 /* No further command of the client runs until client_answered(). */
 void client_wait(struct client *c, enum client_wait why);
 
 /* Sends what was put into client_out() since, and goes on. */
 void client_answered(struct client *c);
+
+/* ---- sentinel.c ---- */
+
+void port_unpause(void *port); /* the end of CLIENT PAUSE */
 
 /* ---- dispatch.c ---- */
 

@@ -32,6 +32,7 @@ struct store {
     struct err err;
 
     bool was_warned; /* of writing in place */
+    struct loop_timer *no_thread; /* says so in the next turn */
 };
 
 static void *store_alloc(size_t size)
@@ -59,6 +60,8 @@ static char *store_absolute(const char *path)
     return copy;
 }
 
+static void store_on_done(void *ctx);
+
 struct store *store_create(struct loop *loop, const char *path, store_saved on_saved, void *ctx)
 {
     struct store *store = store_alloc(sizeof(*store));
@@ -68,16 +71,16 @@ struct store *store_create(struct loop *loop, const char *path, store_saved on_s
     store->path = store_absolute(path);
     store->on_saved = on_saved;
     store->ctx = ctx;
+    store->no_thread = loop_timer_create(loop, store_on_done, store);
     return store;
 }
 
 void store_destroy(struct store *store)
 {
     if (store != NULL) {
-        explicit_bzero(store->image.bytes, store->image.capacity); /* passwords */
-        explicit_bzero(store->waiting.bytes, store->waiting.capacity);
         buf_finish(&store->image);
         buf_finish(&store->waiting);
+        loop_timer_destroy(store->no_thread);
         free(store->path);
         free(store);
     }
@@ -130,12 +133,10 @@ static void store_start(struct store *store)
     store->is_writing = true;
     store->in_place = false;
     store->err = (struct err){0};
-    bool is_queued = loop_work(store->loop, store_on_thread, store_on_done, store);
-    if (!is_queued) { /* no thread to be had: rather late than not at all */
-        store_on_thread(store);
-        log_warning("no thread for the disk: %s was written by the main thread", store->path);
-        struct loop_timer *none = NULL;
-        (void)none;
+    if (!loop_work(store->loop, store_on_thread, store_on_done, store)) {
+        store->ok = false;
+        (void)err_set(&store->err, "%s: no thread to write with", store->path);
+        loop_timer_at(store->no_thread, loop_now(store->loop));
     }
 }
 

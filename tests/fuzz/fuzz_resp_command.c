@@ -1,6 +1,6 @@
 /*
- * Any bytes as commands: read at once and in pieces of the size that the first byte tells, the commands
- * must be the same.
+ * Any bytes as commands: read at once and in pieces of the size that the first byte tells, the
+ * commands must be the same.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +11,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Reads all that can be read and adds what it was to *seen. */
-static enum resp_status read_all(struct resp_command_reader *reader, struct buf *in, struct buf *seen)
+static enum resp_status read_all(struct resp_command_reader *reader, struct buf *in,
+                                 struct buf *seen)
 {
     struct resp_command command;
     enum resp_status status;

@@ -1,4 +1,5 @@
-/* Any bytes as replies, whole and in pieces: the same trees, every part of which can be walked over. */
+/* Any bytes as replies, whole and in pieces: the same trees, every part of which can be walked
+ * over. */
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,6 +1,7 @@
 /*
- * Any text as sentinel.conf. What parses must be the same after it was rewritten and parsed again, and a
- * rewritten file must stay as it is. Two structures are the same when both print the same on empty ground.
+ * Any text as sentinel.conf. What parses must be the same after it was rewritten and parsed again,
+ * and a rewritten file must stay as it is. Two structures are the same when both print the same on
+ * empty ground.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from lib import netns, procs  # noqa: E402  (the path above makes lib importable)
 from lib.monitor import command_for, holdfast_path  # noqa: E402
+from lib.pair import Pair  # noqa: E402
 from lib.site import Site  # noqa: E402
 
 LOG_TAIL_BYTES = 2500
@@ -104,6 +105,14 @@ def site(table, tmp_path, kind):
         options.setdefault("down_after_ms", 1500 if "redis" in options["kinds"] else 1000)
         return Site(table, tmp_path, **options).start(record=record)
     return build
+
+
+@pytest.fixture(scope="module")
+def pair(request, module_table, tmp_path_factory, kind):
+    """A redis-sentinel and the tested monitor on the same nodes, one pair a file."""
+    directory = tmp_path_factory.mktemp("pair")
+    request.module.log_places = getattr(request.module, "log_places", []) + [directory]
+    return Pair(module_table, directory, kind)
 
 
 @pytest.fixture

@@ -160,7 +160,6 @@ def test_redis_py_reads_every_answer(site):
     host, port = client.sentinel_get_master_addr_by_name(s.name)
     assert (host.decode(), port) == s.master.addr
     assert client.sentinel_get_master_addr_by_name("unknown") is None
-    assert client.sentinel_ckquorum(s.name)
     assert client.info("sentinel")["sentinel_masters"] == 1
     assert client.role()[0] == b"sentinel"
     client.close()

@@ -21,7 +21,7 @@ def wait_until(condition, within_s, what="", every_s=POLL_S):
         except (OSError, EOFError, LookupError, ValueError) as error:
             last = error
         if time.monotonic() >= deadline:
-            label = what or getattr(condition, "__doc__", None) or getattr(condition, "__name__", "")
+            label = what or getattr(condition, "__name__", "condition")
             raise AssertionError(f"not within {within_s:g} s: {label} (last seen: {last!r})")
         time.sleep(every_s)
 

@@ -142,14 +142,11 @@ static void write_key(const char *dir, const char *name, EVP_PKEY *key, const ch
     world_path(path, dir, name);
     FILE *file = fopen(path, "we");
     assert_non_null(file);
-    unsigned char secret[32] = {0};
-    size_t len = password == NULL ? 0 : strlen(password);
-    if (len > 0) {
-        memcpy(secret, password, len);
-    }
-    assert_int_equal(PEM_write_PrivateKey(file, key, len > 0 ? EVP_aes_128_cbc() : NULL,
-                                          len > 0 ? secret : NULL, (int)len, NULL, NULL),
-                     1);
+    const EVP_CIPHER *cipher = password == NULL ? NULL : EVP_aes_128_cbc();
+    int len = password == NULL ? 0 : (int)strlen(password);
+    assert_int_equal(
+        PEM_write_PrivateKey(file, key, cipher, (const unsigned char *)password, len, NULL, NULL),
+        1);
     assert_int_equal(fclose(file), 0);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conn_pair.h"
@@ -151,6 +152,12 @@ static void listener_may_be_closed_while_it_accepts(void **state)
     loop_destroy(d.loop);
 }
 
+static void set_flag(void *ctx)
+{
+    bool *flag = ctx;
+    *flag = true;
+}
+
 /* Without a pause the listener would be readable for ever and the loop burn a processor. */
 static void no_descriptors_left_pauses_and_recovers(void **state)
 {
@@ -178,10 +185,13 @@ static void no_descriptors_left_pauses_and_recovers(void **state)
     struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
     world_wait_flag(d.loop, &client.opened); /* by the kernel; we cannot accept */
-    msec_t end_ms = loop_now(d.loop) + 250;  /* two pauses and more */
-    while (loop_now(d.loop) < end_ms) {
-        world_turns(d.loop, 1);
-    }
+    clock_t cpu_before = clock();
+    bool over = false;
+    struct loop_timer *pauses = loop_timer_create(d.loop, set_flag, &over);
+    loop_timer_at(pauses, loop_now(d.loop) + 250); /* two pauses and more */
+    world_wait_flag(d.loop, &over);
+    loop_timer_destroy(pauses);
+    assert_true((double)(clock() - cpu_before) / CLOCKS_PER_SEC < 0.125); /* asleep */
     assert_int_equal(d.accepted, 0);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     world_wait_flag(d.loop, &d.opened);

@@ -63,7 +63,8 @@ static void test_multibulk_and_inline_in_one_stream(void **state)
 
 static void test_byte_by_byte_is_the_same(void **state)
 {
-    static const char stream[] = "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n$3\r\n\0\r\n\r\nPING \"x y\"\r\n";
+    static const char stream[] =
+        "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n$3\r\n\0\r\n\r\nPING \"x y\"\r\n";
     struct desk d = {0};
     int commands = 0;
 

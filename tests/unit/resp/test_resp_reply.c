@@ -1,8 +1,8 @@
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <math.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -38,9 +38,10 @@ static void test_every_type(void **state)
     int64_t number = 0;
 
     (void)state;
-    buf_append_text(&d.in, "+OK\r\n-ERR no such\r\n!9\r\nNOAUTH hi\r\n:-42\r\n$5\r\nhello\r\n$-1\r\n*-1\r\n"
-                           "_\r\n,3.5\r\n,inf\r\n#t\r\n(123456789012345678901234567890\r\n"
-                           "=8\r\ntxt:info\r\n*0\r\n~2\r\n:1\r\n:2\r\n%1\r\n+a\r\n:7\r\n>1\r\n+x\r\n");
+    buf_append_text(
+        &d.in, "+OK\r\n-ERR no such\r\n!9\r\nNOAUTH hi\r\n:-42\r\n$5\r\nhello\r\n$-1\r\n*-1\r\n"
+               "_\r\n,3.5\r\n,inf\r\n#t\r\n(123456789012345678901234567890\r\n"
+               "=8\r\ntxt:info\r\n*0\r\n~2\r\n:1\r\n:2\r\n%1\r\n+a\r\n:7\r\n>1\r\n+x\r\n");
     desk_next(&d, RESP_SIMPLE);
     assert_true(resp_text_is(d.value, "OK"));
     desk_next(&d, RESP_ERROR);
@@ -81,8 +82,9 @@ static void test_every_type(void **state)
     desk_finish(&d);
 }
 
-static const char nested[] = "*3\r\n|1\r\n+ttl\r\n*2\r\n:1\r\n:2\r\n$2\r\nab\r\n%2\r\n+ip\r\n$9\r\n127.0.0.1\r\n"
-                             "+list\r\n*2\r\n:1\r\n*1\r\n$0\r\n\r\n|1\r\n+x\r\n+y\r\n$4\r\n6379\r\n";
+static const char nested[] =
+    "*3\r\n|1\r\n+ttl\r\n*2\r\n:1\r\n:2\r\n$2\r\nab\r\n%2\r\n+ip\r\n$9\r\n127.0.0.1\r\n"
+    "+list\r\n*2\r\n:1\r\n*1\r\n$0\r\n\r\n|1\r\n+x\r\n+y\r\n$4\r\n6379\r\n";
 
 static void assert_nested(const struct resp_value *v)
 {
@@ -125,6 +127,19 @@ static void test_byte_by_byte_is_the_same(void **state)
     desk_finish(&d);
 }
 
+static void test_an_empty_line_is_an_empty_text(void **state)
+{
+    struct desk d = {0};
+
+    (void)state;
+    buf_append_text(&d.in, "+\r\n-\r\n");
+    desk_next(&d, RESP_SIMPLE);
+    assert_string_equal(resp_text(d.value), "");
+    desk_next(&d, RESP_ERROR);
+    assert_string_equal(resp_text(d.value), "");
+    desk_finish(&d);
+}
+
 static void test_the_arena_is_used_again(void **state)
 {
     struct desk d = {0};
@@ -139,14 +154,20 @@ static void test_the_arena_is_used_again(void **state)
     desk_finish(&d);
 }
 
+static const char too_deep[] = "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n"
+                               "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n";
+
 static void test_what_is_no_reply_is_refused(void **state)
 {
     static const char *const rows[] = {
-        "hello\r\n",   ":\r\n",        ":1x\r\n",   "$-2\r\n",     "$x\r\n",   "$?\r\n",
-        "*?\r\n",      "%-1\r\n",      "#x\r\n",    ",0x10\r\n",   ",\r\n",    "(12a\r\n",
-        "(\r\n",       "_x\r\n",       "=3\r\ntxt", "+OK\rX",      "\r\n",     "$1\r\nabc",
+        "hello\r\n",     ":\r\n",         ":1x\r\n",
+        "$-2\r\n",       "$x\r\n",        "$?\r\n",
+        "*?\r\n",        "%-1\r\n",       "#x\r\n",
+        ",0x10\r\n",     ",\r\n",         "(12a\r\n",
+        "(\r\n",         "_x\r\n",        "=3\r\ntxt",
+        "+OK\rX",        "\r\n",          "$1\r\nabc",
         "*99999999\r\n", "$99999999\r\n", "%9223372036854775807\r\n",
-        "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n",
+        too_deep,
     };
 
     (void)state;
@@ -212,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_every_type),
         cmocka_unit_test(test_nesting_and_attributes),
         cmocka_unit_test(test_byte_by_byte_is_the_same),
+        cmocka_unit_test(test_an_empty_line_is_an_empty_text),
         cmocka_unit_test(test_the_arena_is_used_again),
         cmocka_unit_test(test_what_is_no_reply_is_refused),
         cmocka_unit_test(test_limits_of_one_reply),

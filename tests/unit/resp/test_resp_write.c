@@ -1,8 +1,8 @@
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <math.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -69,7 +69,8 @@ static void test_what_differs_between_the_versions(void **state)
 
     (void)state;
     write_all(&out, RESP_2);
-    assert_written(&out, "$-1\r\n*-1\r\n*6\r\n*2\r\n*1\r\n$3\r\n1.5\r\n$4\r\n-inf\r\n:1\r\n$3\r\nabc\r\n");
+    assert_written(
+        &out, "$-1\r\n*-1\r\n*6\r\n*2\r\n*1\r\n$3\r\n1.5\r\n$4\r\n-inf\r\n:1\r\n$3\r\nabc\r\n");
     write_all(&out, RESP_3);
     assert_written(&out, "_\r\n_\r\n%3\r\n~2\r\n>1\r\n,1.5\r\n,-inf\r\n#t\r\n=7\r\ntxt:abc\r\n");
     buf_finish(&out);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Prints src/sentinel/acl_commands.def: the names, categories and channel arguments of the commands of a
-running redis-server and redis-sentinel (facts, by COMMAND), and of those that came after 7.0.
+"""Prints src/sentinel/acl_commands.def: the names, categories and channel arguments of the commands
+of a running redis-server and redis-sentinel (facts, by COMMAND), and of those that came after 7.0.
 
 usage: gen_acl_commands.py <port of redis-server> <port of redis-sentinel>
 """
@@ -11,8 +11,7 @@ import redis
 
 # What Redis 7.2 to 8.4, Valkey 7.2 to 9 and holdfast added; rules copied from there must be read.
 LATER = {
-    "FAST CONNECTION": "client|setinfo",
-    "SLOW CONNECTION": "client|no-touch client|capa client|import-source waitaof",
+    "SLOW CONNECTION": "client|setinfo client|no-touch client|capa client|import-source waitaof",
     "WRITE HASH FAST": "hexpire hpexpire hexpireat hpexpireat hpersist hgetdel hgetex hsetex",
     "READ HASH FAST": "httl hpttl hexpiretime hpexpiretime",
     "WRITE STRING FAST": "delifeq delex",
@@ -62,14 +61,15 @@ def main():
     for categories, names in LATER.items():
         for name in names.split():
             rows.setdefault(name, (set(categories.split()), False))
-    print("/* ROW(name, kind, categories): every command an ACL rule may name, in the order of their names")
-    print(" * with '|' before any other character. Made by tests/unit/sentinel_acl/gen_acl_commands.py from")
-    print(" * Redis 7.0.15; later commands are listed there. */")
+    print("/* ROW(name, kind, categories): every command an ACL rule may name, by their names with '|'")
+    print(" * before any other character. Made by tests/unit/sentinel_acl/gen_acl_commands.py from Redis")
+    print(" * 7.0.15; later commands are listed there. */")
     print("/* clang-format off */")
     for name in sorted(rows, key=lambda n: n.replace("|", "\1")):
         categories, no_auth = rows[name]
         kind = "NO_AUTH" if no_auth else KINDS.get(name, "PLAIN")
-        print('ROW("%s", %s, %s)' % (name, kind, " | ".join("IN(%s)" % c for c in sorted(categories)) or "0"))
+        bits = " | ".join("IN(%s)" % c for c in sorted(categories)) or "0"
+        print('ROW("%s", %s, %s)' % (name, kind, bits))
     print("/* clang-format on */")
 
 

@@ -1,0 +1,352 @@
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/inside.h"
+#include "loop/log.h"
+
+/* From the command line to a running monitor, and back down in the opposite order. */
+
+/* ---------------------------------------------------------------- reading the configuration */
+
+/* include: a file or a glob of files, in the order of their names. */
+static bool start_include(void *context, const char *pattern, struct buf *text, struct err *err)
+{
+    glob_t found = {0};
+    bool good = true;
+
+    (void)context;
+    int status = glob(pattern, 0, NULL, &found);
+    if (status != 0 && !(status == GLOB_NOMATCH && strpbrk(pattern, "*?[") != NULL)) {
+        globfree(&found);
+        return err_set(err, "include %s: no such file can be read", pattern);
+    }
+    for (size_t n = 0; n < found.gl_pathc && good; n++) {
+        bool exists = false;
+        good = store_read(found.gl_pathv[n], text, &exists, err);
+        buf_append_text(text, "\n");
+    }
+    globfree(&found);
+    return good;
+}
+
+static char *start_absolute(const char *path)
+{
+    char here[PATH_MAX];
+    struct buf text = {0};
+
+    if (path[0] != '/' && getcwd(here, sizeof(here)) != NULL) {
+        buf_printf(&text, "%s/", here);
+    }
+    buf_append_text(&text, path);
+    return text.bytes; /* the buffer began empty: its bytes are the text */
+}
+
+/* Takes what is ours out of the arguments: --sentinel is Redis' word for this mode, --state-file names
+ * where the state is kept. What is left are directives. */
+static bool start_arguments(struct daemon *d, int argc, char **argv, struct buf *overrides,
+                            struct err *err)
+{
+    int kept = 0;
+
+    if (argc < 2 || argv[1][0] == '-') {
+        return err_set(err, "sentinel needs its configuration file: holdfast sentinel FILE "
+                       "[--directive value ...]");
+    }
+    for (int n = 2; n < argc; n++) {
+        if (strcmp(argv[n], "--sentinel") == 0) {
+            continue;
+        }
+        if (strcmp(argv[n], "--state-file") == 0) {
+            if (n + 1 == argc) {
+                return err_set(err, "--state-file needs a path");
+            }
+            d->state_path = start_absolute(argv[n + 1]);
+            n++;
+            continue;
+        }
+        argv[2 + kept] = argv[n];
+        kept++;
+    }
+    return config_overrides(kept, argv + 2, overrides, err);
+}
+
+static void start_warnings(const struct config_notes *notes)
+{
+    for (size_t n = 0; n < notes->count; n++) {
+        if (notes->items[n].kind == CONFIG_WARNING) {
+            log_warning("%s", notes->items[n].text);
+        }
+    }
+}
+
+static bool start_executable(const char *master, const char *what, const char *path, int line,
+                             struct err *err)
+{
+    if (path == NULL || access(path, X_OK) == 0) {
+        return true;
+    }
+    return err_set(err, "line %d: sentinel %s %s: %s: %s; name a program that may be executed", line,
+                   what, master, path, strerror(errno));
+}
+
+static bool start_scripts(const struct sentinel_conf *conf, struct err *err)
+{
+    for (size_t n = 0; n < conf->masters_count; n++) {
+        const struct conf_master *m = conf->masters[n];
+        if (!start_executable(m->name, "notification-script", m->notification_script,
+                              m->notification_script_line, err) ||
+            !start_executable(m->name, "client-reconfig-script", m->client_reconfig_script,
+                              m->client_reconfig_script_line, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void start_print_errors(const struct config_notes *notes)
+{
+    (void)fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (holdfast %s) ***\n", HOLDFAST_VERSION);
+    for (size_t n = 0; n < notes->count; n++) {
+        if (notes->items[n].kind == CONFIG_ERROR) {
+            (void)fprintf(stderr, "%s\n", notes->items[n].text); /* closed: nobody reads it */
+        }
+    }
+}
+
+static bool start_read_config(struct daemon *d, int argc, char **argv, struct config_notes *notes,
+                              struct err *err)
+{
+    struct buf overrides = {0};
+    bool exists = false;
+
+    bool good = start_arguments(d, argc, argv, &overrides, err);
+    if (good) {
+        d->config_path = start_absolute(argv[1]);
+        good = store_read(d->config_path, &d->config_text, &exists, err);
+    }
+    if (good && !exists) {
+        good = err_set(err, "%s: no such file; a sentinel needs one that it may also write",
+                       d->config_path);
+    }
+    if (good && d->state_path == NULL && access(d->config_path, W_OK) != 0) {
+        good = err_set(err, "%s: %s; the state is kept in it: make it writable for this user, or keep "
+                       "the state elsewhere with --state-file PATH", d->config_path, strerror(errno));
+    }
+    if (good) {
+        struct config_source source = {
+            .text = buf_data(&d->config_text),
+            .len = d->config_text.len,
+            .path = argv[1],
+            .overrides = buf_data(&overrides),
+            .overrides_len = overrides.len,
+            .include = start_include,
+        };
+        good = config_parse(&source, &d->conf, notes, err);
+        if (!good) {
+            start_print_errors(notes);
+        }
+    }
+    buf_finish(&overrides);
+    return good && start_scripts(&d->conf, err);
+}
+
+/* ---------------------------------------------------------------- opening the rooms */
+
+static bool start_process(struct daemon *d, struct err *err)
+{
+    const struct conf_options *o = &d->conf.options;
+    bool has_dir = o->dir != NULL && o->dir[0] != '\0';
+    bool has_pidfile = o->pidfile != NULL && o->pidfile[0] != '\0';
+
+    if (has_dir && chdir(o->dir) != 0) {
+        return err_set(err, "line %d: dir %s: %s", config_line_of(&d->conf, "dir"), o->dir,
+                       strerror(errno));
+    }
+    if (o->daemonize && o->supervised == CONF_SUPERVISED_NO && !process_background(err)) {
+        return false;
+    }
+    if (!settings_log(&d->conf, err)) {
+        return err_wrap(err, "line %d: logfile", config_line_of(&d->conf, "logfile"));
+    }
+    if (has_pidfile || o->daemonize) {
+        struct err why;
+        if (!process_pidfile(has_pidfile ? o->pidfile : "/var/run/redis.pid", &why)) {
+            log_warning("%s", why.text); /* as Redis: a missing pid file stops nobody */
+        }
+    }
+    return true;
+}
+
+static bool start_tls(struct daemon *d, struct err *err)
+{
+    struct tls_settings settings;
+
+    settings_tls(&d->conf, &settings);
+    if (d->conf.options.tls_port != 0) {
+        d->tls_server = tls_server_create(&settings, err);
+        if (d->tls_server == NULL) {
+            return false;
+        }
+    }
+    if (d->conf.options.tls_replication) {
+        d->tls_client = tls_client_create(&settings, err);
+        if (d->tls_client == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void *start_zeroed(size_t bytes)
+{
+    void *block = calloc(1, bytes);
+
+    ASSERT(block != NULL); /* address space only: pages come when they are touched */
+    return block;
+}
+
+static bool start_core(struct daemon *d, struct err *err)
+{
+    struct failover_limits limits = {.masters_max = MASTERS_MAX, .instances_max = INSTANCES_MAX};
+
+    d->core_block = start_zeroed(failover_bytes(&limits));
+    d->actions.capacity = failover_actions_max(&limits);
+    d->actions.items = start_zeroed(d->actions.capacity * sizeof(struct action));
+    d->info = start_zeroed(INFO_SLOTS * sizeof(struct info_copy));
+    return persist_restore(d, err) && persist_now(d, err);
+}
+
+static bool start_rooms(struct daemon *d, const char *executable, struct err *err)
+{
+    struct sentinel_settings port = {
+        .conf = &d->conf,
+        .config_file = d->config_path,
+        .executable = executable,
+    };
+    struct links_settings links;
+
+    d->loop = loop_create(err);
+    if (d->loop == NULL || !start_tls(d, err) || !persist_identity(d, err)) {
+        return false;
+    }
+    port.tls = d->tls_server;
+    d->timer = loop_timer_create(d->loop, observe_tick, d);
+    d->notify = notify_create(d->loop, perform_script_failed, d);
+    d->store = store_create(d->loop, d->state_path != NULL ? d->state_path : d->config_path,
+                            observe_saved, d);
+    d->port = sentinel_create(d->loop, &port, &port_ops, d, err);
+    if (d->port == NULL) {
+        return false;
+    }
+    settings_links(d, &links);
+    d->links = links_create(d->loop, &links);
+    return start_core(d, err);
+}
+
+/* ---------------------------------------------------------------- signals */
+
+static void start_on_end_signal(void *ctx)
+{
+    struct daemon *d = ctx;
+
+    log_warning("signal received: shutting down");
+    loop_stop(d->loop);
+}
+
+static void start_on_hangup(void *ctx)
+{
+    struct err err;
+
+    (void)ctx;
+    if (!log_reopen(&err)) {
+        log_warning("the log file cannot be opened again: %s", err.text);
+    }
+}
+
+static bool start_signals(struct daemon *d, struct err *err)
+{
+    return loop_signal(d->loop, SIGTERM, start_on_end_signal, d, err) &&
+           loop_signal(d->loop, SIGINT, start_on_end_signal, d, err) &&
+           loop_signal(d->loop, SIGHUP, start_on_hangup, d, err);
+}
+
+/* ---------------------------------------------------------------- down again */
+
+static void start_finish(struct daemon *d)
+{
+    d->ending = true;
+    sentinel_destroy(d->port);
+    if (d->links != NULL) {
+        links_destroy(d->links);
+    }
+    if (d->notify != NULL) {
+        notify_close(d->notify);
+    }
+    loop_timer_destroy(d->timer);
+    if (d->loop != NULL) {
+        loop_destroy(d->loop);
+    }
+    store_destroy(d->store);
+    notify_destroy(d->notify);
+    tls_destroy(d->tls_server);
+    tls_destroy(d->tls_client);
+    for (size_t n = 0; d->info != NULL && n < INFO_SLOTS; n++) {
+        buf_finish(&d->info[n].text);
+    }
+    free(d->info);
+    free(d->actions.items);
+    free(d->core_block);
+    buf_finish(&d->waiting);
+    buf_finish(&d->config_text);
+    sentinel_conf_finish(&d->conf);
+    free(d->config_path);
+    free(d->state_path);
+    log_close();
+}
+
+static void start_run(struct daemon *d)
+{
+    log_notice("holdfast %s, a monitor in the place of redis-sentinel; run id %s, port %u",
+               HOLDFAST_VERSION, d->conf.myid, (unsigned)sentinel_tcp_port(d->port));
+    process_tell_supervisor("READY=1\nSTATUS=Ready to accept connections");
+    observe_tick(d);
+    loop_run(d->loop);
+    process_tell_supervisor("STOPPING=1");
+    if (d->conf.options.pidfile != NULL && d->conf.options.pidfile[0] != '\0') {
+        (void)unlink(d->conf.options.pidfile); /* it may be another's by now */
+    }
+    log_warning("holdfast is now ready to exit, bye bye...");
+}
+
+int daemon_sentinel_main(int argc, char **argv, const char *executable)
+{
+    struct daemon *d = start_zeroed(sizeof(*d));
+    struct config_notes notes = {0};
+    struct err err = {{0}};
+    int status = 0;
+
+    bool good = start_read_config(d, argc, argv, &notes, &err) && start_process(d, &err);
+    if (good) {
+        start_warnings(&notes);
+        good = start_rooms(d, executable, &err) && start_signals(d, &err);
+    }
+    if (good) {
+        start_run(d);
+    } else {
+        log_err("%s", err.text);
+        (void)fprintf(stderr, "holdfast sentinel: %s\n", err.text); /* closed: nobody reads it */
+        status = 1;
+    }
+    config_notes_finish(&notes);
+    start_finish(d);
+    free(d);
+    return status;
+}
