@@ -33,9 +33,9 @@ char *buf_reserve(struct buf *b, size_t len)
         memmove(b->bytes, b->bytes + b->start, b->len);
         b->start = 0;
     }
-    if (need > b->capacity) {
+    if (b->start + need > b->capacity) {
         size_t capacity = b->capacity == 0 ? BUF_FIRST_BYTES : b->capacity;
-        while (capacity < need) {
+        while (capacity < b->start + need) {
             capacity *= 2;
         }
         char *bytes = realloc(b->capacity == 0 ? NULL : b->bytes, capacity);

@@ -125,6 +125,7 @@ struct instance {
     msec_t corrected_at;  /* when we last sent it a REPLICAOF to put it right */
     bool restarted;       /* another run id than the one that followed our master */
     bool was_master;      /* the address we switched away from */
+    uint32_t strangers;   /* servers that follow it as a master and are none of ours */
     bool foreign;         /* this address belongs to another group now */
 
     /* hello */

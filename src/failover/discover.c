@@ -136,6 +136,17 @@ static void discover_replicas(struct failover *f, struct master *m, const struct
     }
 }
 
+static uint32_t discover_strangers(const struct master *m, const struct info_facts *facts)
+{
+    uint32_t strangers = 0;
+
+    for (uint32_t n = 0; n < facts->replicas_count; n++) {
+        const struct addr *addr = &facts->replicas[n].addr;
+        strangers += !addr_same(addr, &m->self->addr) && instance_replica_at(m, addr) == NULL;
+    }
+    return strangers;
+}
+
 void discover_info(struct failover *f, struct instance *i, const struct info_facts *facts)
 {
     struct master *m = i->master;
@@ -143,6 +154,7 @@ void discover_info(struct failover *f, struct instance *i, const struct info_fac
     i->info_waiting = false;
     i->info_at = f->now;
     i->info = *facts;
+    i->strangers = discover_strangers(m, facts);
     i->info.replicas = NULL;
     i->info.replicas_count = 0;
     discover_run_id(f, i, facts->run_id);
@@ -211,8 +223,9 @@ static msec_t discover_rogue_wait(const struct failover *f, const struct instanc
     }
     if (i->restarted || !select_related(m, i)) {
         /* Another process than the one that followed our master: ours, restarted by its supervisor,
-         * or the master of another group that was given the address. The latter has replicas. */
-        return i->info.connected_replicas > 0 ? MSEC_NEVER : i->restarted ? 0 : patient;
+         * or the master of another group that was given the address. The latter has replicas we do
+         * not know. */
+        return i->strangers > 0 ? MSEC_NEVER : i->restarted ? 0 : patient;
     }
     return patient;
 }
@@ -225,7 +238,8 @@ static msec_t discover_stray_wait(const struct failover *f, const struct instanc
     if (addr_is_set(&m->addr_before) && addr_same(&i->info.master_addr, &m->addr_before)) {
         return f->tuning.publish_period / 2;
     }
-    if (i->info.master_link_up && !select_related(m, i) && i->restarted) {
+    bool among_us = instance_replica_at(m, &i->info.master_addr) != NULL;
+    if (i->info.master_link_up && !select_related(m, i) && i->restarted && !among_us) {
         return MSEC_NEVER;
     }
     return patient < FIX_WAIT_MAX_MS ? patient : FIX_WAIT_MAX_MS;

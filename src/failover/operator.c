@@ -34,6 +34,8 @@ static void operator_monitor(struct failover *f, const struct command *command)
         return;
     }
     memcpy(state.name, command->name, sizeof(state.name));
+    /* The name may have been ours before a REMOVE: a vote of then is not given a second time. */
+    state.leader_epoch = f->epoch;
     struct master *m = instance_add_master(f, &state);
     if (m == NULL) {
         operator_reply(f, command, RESULT_TOO_MANY);

@@ -28,10 +28,18 @@ static enum select_history select_history(const struct master *m, const struct i
     if (m->replid[0] == '\0') {
         return HISTORY_SAME; /* we never heard of the master's: we cannot tell, as Sentinel cannot */
     }
+    const struct info_facts *self = &m->self->info;
+    bool gave_way = self->role == ROLE_REPLICA; /* its history is now that of whom it follows */
     if (i->info.role == ROLE_MASTER) {
-        return select_same(i->info.replid2, m->replid) ? HISTORY_PROMOTED : HISTORY_OTHER;
+        if (select_same(i->info.replid2, m->replid) ||
+            (gave_way && select_same(i->info.replid, self->replid))) {
+            return HISTORY_PROMOTED;
+        }
+        /* The master was told to follow it, by a coordinated failover whose leader died, say. */
+        return gave_way && addr_same(&self->master_addr, &i->addr) ? HISTORY_BEFORE : HISTORY_OTHER;
     }
-    if (select_same(i->info.replid, m->replid) || select_same(i->info.replid2, m->replid)) {
+    if (select_same(i->info.replid, m->replid) || select_same(i->info.replid2, m->replid) ||
+        (gave_way && select_same(i->info.replid, self->replid))) {
         return HISTORY_SAME;
     }
     if (select_same(i->info.replid, m->replid_before) ||
@@ -51,7 +59,9 @@ bool select_related(const struct master *m, const struct instance *i)
 /* Why this replica cannot be promoted, in words for the log; NULL when it can. */
 const char *select_unfit(const struct failover *f, const struct master *m, const struct instance *i)
 {
-    msec_t down_for = m->self->s_down ? f->now - m->self->s_down_since : 0;
+    bool gave_way = m->self->role == ROLE_REPLICA && m->self->role_since < m->self->s_down_since;
+    msec_t down_since = gave_way ? m->self->role_since : m->self->s_down_since;
+    msec_t down_for = m->self->s_down ? f->now - down_since : 0;
 
     if (i->s_down) {
         return "it is down";
@@ -74,7 +84,7 @@ const char *select_unfit(const struct failover *f, const struct master *m, const
     if (i->info.master_link_down_ms > down_for + 10 * m->config.down_after_ms) {
         return "it was cut off from the master long before";
     }
-    if (i->info.role == ROLE_MASTER && select_history(m, i) != HISTORY_PROMOTED) {
+    if (i->info.role == ROLE_MASTER && select_history(m, i) == HISTORY_OTHER) {
         return "it says it is a master";
     }
     if (select_history(m, i) == HISTORY_OTHER) {

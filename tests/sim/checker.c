@@ -12,7 +12,7 @@ enum {
     SMALL_WORLD = 8,         /* masters up to which every step is looked at in full */
 };
 
-enum record_kind { RECORD_NONE, RECORD_LEADER, RECORD_VOTE, RECORD_CONFIG };
+enum record_kind { RECORD_NONE, RECORD_LEADER, RECORD_VOTE, RECORD_CONFIG, RECORD_OVERRIDE };
 
 struct record {
     enum record_kind kind;
@@ -425,8 +425,12 @@ static void checker_hello(struct world *w, const struct monitor *m, const struct
     uint16_t group = world_group_named(w, a->hello.master_name);
     uint32_t addr = world_addr_id(w, &a->hello.master_addr);
 
-    if (group == WORLD_NOBODY || a->hello.config_epoch == 0 ||
-        checker_watched(w, m, group)->override_epoch == a->hello.config_epoch) {
+    if (group == WORLD_NOBODY || a->hello.config_epoch == 0) {
+        return;
+    }
+    struct record override = {RECORD_OVERRIDE, 0, group, a->hello.config_epoch, 0};
+
+    if (checker_slot(w->checker, &override)->kind == RECORD_OVERRIDE) {
         return;
     }
     struct record said = {RECORD_CONFIG, 0, group, a->hello.config_epoch, addr};
@@ -467,7 +471,11 @@ void checker_action(struct world *w, const struct monitor *m, const struct actio
         for (uint16_t g = 0; g < w->config.groups && strstr(a->log.text, "override") != NULL; g++) {
             char name[WORLD_NAME_MAX];
             if (strstr(a->log.text, world_group_name(w, g, name)) != NULL) {
-                checker_watched(w, m, g)->override_epoch = checker_watched(w, m, g)->attempt_epoch;
+                struct watched *watched = checker_watched(w, m, g);
+                struct record override = {RECORD_OVERRIDE, 0, g, watched->attempt_epoch, 1};
+
+                watched->override_epoch = watched->attempt_epoch;
+                (void)checker_record(w->checker, &override);
             }
         }
         break;
