@@ -23,6 +23,20 @@ static bool select_same(const char *a, const char *b)
     return a[0] != '\0' && strcmp(a, b) == 0;
 }
 
+/* It shares its present history with a replica that forked from the one we know: after a full resync it
+ * does not remember that itself. */
+static bool select_has_kin(const struct master *m, const struct instance *i)
+{
+    for (uint32_t n = 0; n < m->replicas_count; n++) {
+        const struct instance *other = m->replicas[n];
+        if (select_same(other->info.replid, i->info.replid) &&
+            select_same(other->info.replid2, m->replid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum select_history select_history(const struct master *m, const struct instance *i)
 {
     if (m->replid[0] == '\0') {
@@ -40,6 +54,9 @@ static enum select_history select_history(const struct master *m, const struct i
     }
     if (select_same(i->info.replid, m->replid) || select_same(i->info.replid2, m->replid) ||
         (gave_way && select_same(i->info.replid, self->replid))) {
+        return HISTORY_SAME;
+    }
+    if (select_has_kin(m, i)) {
         return HISTORY_SAME;
     }
     if (select_same(i->info.replid, m->replid_before) ||

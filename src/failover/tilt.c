@@ -15,6 +15,18 @@ static msec_t tilt_shift(const struct failover *f, msec_t at, msec_t late_ms)
     return at + late_ms < f->now ? at + late_ms : f->now;
 }
 
+/* What peers thought before the pause says nothing about now; they are asked again. */
+static void tilt_forget_opinions(struct failover *f)
+{
+    for (uint32_t n = 0; n < f->masters_count; n++) {
+        struct master *m = f->order[n];
+        for (uint32_t p = 0; p < m->peers_count; p++) {
+            m->peers[p]->master_down = false;
+            m->peers[p]->ask_waiting = false;
+        }
+    }
+}
+
 void tilt_notice(struct failover *f, msec_t late_ms)
 {
     for (uint32_t n = 0; n < f->channels_max; n++) {
@@ -37,6 +49,7 @@ void tilt_notice(struct failover *f, msec_t late_ms)
     if (late_ms <= f->tuning.tilt_trigger) {
         return;
     }
+    tilt_forget_opinions(f);
     if (!f->tilt) {
         f->tilt = true;
         f->tilt_total++;
@@ -53,6 +66,8 @@ void tilt_turn(struct failover *f)
         f->tilt = false;
         note_plain(f, 0, NOTE_TILT_END, NULL, "#tilt mode exited");
         for (uint32_t n = 0; n < f->masters_count; n++) {
+            /* Our own opinion first: the one of before the pause must not make an ODOWN now. */
+            judge_instance(f, f->order[n]->self);
             master_wake(f, f->order[n]);
         }
     }

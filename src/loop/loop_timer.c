@@ -86,6 +86,7 @@ void loop_timer_at(struct loop_timer *t, msec_t at_ms)
     }
     if (loop->heap_len == loop->heap_capacity) {
         size_t capacity = loop->heap_capacity == 0 ? HEAP_FIRST : loop->heap_capacity * 2;
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers are what the heap holds */
         struct loop_timer **heap = reallocarray(loop->heap, capacity, sizeof(loop->heap[0]));
         if (heap == NULL) {
             assert_fail(__FILE__, __LINE__, __func__, "out of memory");

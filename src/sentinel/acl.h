@@ -36,7 +36,8 @@ struct acl;
 struct acl_user; /* shared: see acl_hold() */
 
 enum acl_change {
-    ACL_USER_CHANGED,  /* by ACL SETUSER: close those whose subscriptions are no longer allowed */
+    ACL_USER_CHANGED,  /* by ACL SETUSER, the default user by ACL LOAD too: close those whose
+                          subscriptions are no longer allowed */
     ACL_USER_REPLACED, /* by ACL LOAD, and its rules or passwords differ: close its clients */
     ACL_USER_GONE,     /* deleted: close its clients */
 };

@@ -242,7 +242,8 @@ static void acl_load_replace(struct acl *acl, struct acl *fresh)
         if (!acl_load_same_rights(had, user)) {
             acl_rules_finish(&had->rights);
             acl_rules_copy(&had->rights, &user->rights);
-            acl_tell(acl, had, ACL_USER_REPLACED);
+            /* Redis keeps the clients of the default user through ACL LOAD. */
+            acl_tell(acl, had, had == acl->default_user ? ACL_USER_CHANGED : ACL_USER_REPLACED);
         }
     }
     for (size_t i = 0; i < old.count; i++) {

@@ -121,7 +121,6 @@ static void describe_flags(const struct client *c, struct buf *out)
     buf_append_text(out, client_is_subscribed(c) ? "P" : "");
     buf_append_text(out, c->held.argc > 0 ? "b" : "");
     buf_append_text(out, (c->tracking & CLIENT_TRACKING) != 0 ? "t" : "");
-    buf_append_text(out, (c->tracking & CLIENT_TRACKING_BROKEN) != 0 ? "R" : "");
     buf_append_text(out, (c->tracking & CLIENT_TRACKING_BCAST) != 0 ? "B" : "");
     buf_append_text(out, c->is_closing ? "c" : "");
     buf_append_text(out, conn_is_unix(c->conn) ? "U" : "");

@@ -188,6 +188,9 @@ bool dispatch_command(struct client *c, const struct resp_command *command)
     }
     c->last_row = row;
     c->port->counters.commands_total++;
+    if (strncmp(row->name, "client|", strlen("client|")) != 0) {
+        c->tracking &= ~(uint32_t)CLIENT_TRACKING_CACHING; /* it was for this command */
+    }
     row->call(c, command);
     return true;
 }

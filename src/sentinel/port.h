@@ -119,7 +119,6 @@ enum client_tracking {
     CLIENT_TRACKING_OPTOUT = 8,
     CLIENT_TRACKING_NOLOOP = 16,
     CLIENT_TRACKING_CACHING = 32, /* CLIENT CACHING was called for the next command */
-    CLIENT_TRACKING_BROKEN = 64,  /* its redirection is gone */
 };
 
 /* A command that was read but may not run yet: a copy of its words. */

@@ -7,7 +7,7 @@
 
 enum {
     OPINION_MS = 6000,       /* a peer's "down" counts for 5 ask periods; and a delivery */
-    FORCED_MS = 120000,      /* an operator's FAILOVER explains an attempt that long */
+    FORCED_MS = 120000,      /* an ODOWN or an operator explains an attempt that long: a disk may hold it */
     FRESH_FACTS_MS = 1500,   /* a rival we are sure of has spoken since */
     SMALL_WORLD = 8,         /* masters up to which every step is looked at in full */
 };
@@ -367,7 +367,7 @@ static void checker_note(struct world *w, const struct monitor *m, const struct 
     } else if (note->type == NOTE_TRY_FAILOVER) {
         w->stats.elections++;
         watched->attempt_epoch = UINT64_MAX;
-        if (!watched->has_odown && w->now - watched->odown_until > OPINION_MS &&
+        if (!watched->has_odown && w->now - watched->odown_until > FORCED_MS &&
             w->now - watched->forced_at > FORCED_MS) {
             world_fail(w, "%s: +try-failover %s without +odown and without an operator", m->name, note->name);
         }

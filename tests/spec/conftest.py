@@ -47,13 +47,24 @@ def pytest_configure(config):
 
 def pytest_generate_tests(metafunc):
     if "kind" in metafunc.fixturenames:
-        metafunc.parametrize("kind", _kinds(metafunc.config), scope="session")
+        metafunc.parametrize("kind", _kinds(metafunc.config), scope="module")
+
+
+def _kind_of(item):
+    return item.callspec.params.get("kind") if hasattr(item, "callspec") else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """File by file and kind by kind; pytest's own order would tear a file's servers down and start
+    them again between parameters."""
+    files = list(dict.fromkeys(item.path for item in items))
+    items.sort(key=lambda item: (files.index(item.path), str(_kind_of(item))))
 
 
 def pytest_runtest_setup(item):
     marker = item.get_closest_marker("holdfast_only")
-    kind = getattr(item, "callspec", None) and item.callspec.params.get("kind")
-    if marker is not None and kind == "redis":
+    if marker is not None and _kind_of(item) == "redis":
         pytest.skip(f"holdfast only: {marker.kwargs.get('reason') or marker.args[0]}")
 
 

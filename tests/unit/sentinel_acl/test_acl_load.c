@@ -70,7 +70,7 @@ static void errors_hold_no_password_and_end(void **state)
     buf_finish(&text);
     assert_false(acl_load_line(f->acl, "u <hunter2", &f->err));
     assert_null(strstr(f->err.text, "hunter2"));
-    assert_false(acl_load_line(f->acl, "u (+nosuch >hunter2)", &f->err));
+    assert_false(acl_load_line(f->acl, "u \"(+nosuch >hunter2)\"", &f->err));
     assert_null(strstr(f->err.text, "hunter2"));
 }
 
@@ -102,6 +102,8 @@ static void a_file_replaces_all_users(void **state)
     assert_true(load(f, "user default on >pp +@all\n"));
     assert_false(acl_is_open(f->acl));
     assert_ptr_equal(acl_default(f->acl), first);
+    assert_int_equal(f->changed, 1);
+    assert_int_equal(f->replaced, 1);
     assert_int_equal(acl_users_count(f->acl), 1);
     assert_true(load(f, ""));
     assert_string_equal(acl_fixture_line(f, "default"), "user default on nopass ~* &* +@all");
