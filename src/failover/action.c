@@ -22,7 +22,7 @@ struct action *action_add_after(struct failover *f, uint64_t seq, enum action_ty
     if (seq <= f->saved_seq) {
         return action_add(f, type);
     }
-    ASSERT(f->held_count < HELD_MAX);
+    ASSERT(f->held_count < f->held_max);
     struct held *h = &f->held[f->held_count++];
     h->seq = seq;
     h->action = (struct action){.type = type};
@@ -101,5 +101,5 @@ void action_log(struct failover *f, enum note_level level, const char *format, .
 bool action_room(const struct failover *f)
 {
     return f->out->capacity - f->out->count > f->turn_actions_max &&
-           HELD_MAX - f->held_count > f->turn_actions_max;
+           f->held_max - f->held_count > f->turn_actions_max;
 }

@@ -174,7 +174,9 @@ static msec_t channel_info_period(const struct failover *f, const struct instanc
     const struct master *m = i->master;
 
     if (i->kind == KIND_MASTER) {
-        return f->tuning.info_period;
+        /* without a known replica there is no failover: look for one more often than Sentinel does */
+        return m->replicas_count == 0 && f->tuning.info_period > DOWN_INFO_MS ? DOWN_INFO_MS
+                                                                              : f->tuning.info_period;
     }
     if (master_in_failover(m)) {
         return FAST_INFO_MS;

@@ -8,8 +8,8 @@
 #include "failover/failover.h"
 
 enum {
-    /* Waiting for the disk: votes, asks and notes of one burst of failovers. */
-    HELD_MAX = 4096,
+    /* Waiting for the disk: votes, asks and notes of one burst of failovers, beside one whole turn. */
+    HELD_BURST = 4096,
 
     /* Lateness below this is the scheduling of a busy machine; above it the timers start again. */
     LATE_MS = 100,
@@ -24,6 +24,7 @@ enum {
     RANK_MS = 25,               /* between candidates: an fsync and a round trip on a LAN */
     ELECTION_MAX_MS = 2000,     /* peers answer within milliseconds or not at all */
     ELECTION_FORCED_MS = 500,   /* a forced failover asks for votes but does not depend on them */
+    OVERRIDE_EPOCHS = 1 << 16,  /* how far an override jumps: no election elsewhere meets its epoch */
     RETRY_FIRST_MS = 200,       /* after a failed attempt, doubled up to ... */
     RETRY_MAX_MS = 5000,        /* ... this; Sentinel waits 2 x failover-timeout: 6 minutes */
     VOTED_PATIENCE_MS = 3000,   /* a stock Sentinel needs 1.3 s from its election to its hello */
@@ -32,6 +33,7 @@ enum {
     FAST_INFO_MS = 250,         /* INFO period of replicas while a failover moves them */
     DOWN_INFO_MS = 1000,        /* the same while their master is down, as Sentinel */
     PROMOTE_AGAIN_MS = 500,     /* the promotion is sent again when it was not answered */
+    RESTART_COMPARE_MS = 1000,  /* a restarted master's data is compared with its replicas' that long */
     DEMOTE_AGAIN_MS = 1000,     /* a demotion that shows no effect is sent again */
     ROGUE_WAIT_PUBLISHES = 4,   /* Sentinel's wait before +convert-to-slave, in hello periods */
     FIX_WAIT_MAX_MS = 10000,    /* before +fix-slave-config; Sentinel: failover-timeout */
@@ -157,6 +159,7 @@ struct master {
     uint64_t leader_epoch;
     char leader[RUN_ID_MAX];
     uint64_t vote_seq; /* the save that holds our vote */
+    uint64_t attempt_seq; /* the save that holds our vote for ourselves in failover_epoch */
 
     bool o_down;
     msec_t o_down_since;
@@ -167,6 +170,7 @@ struct master {
     char replid_before[RUN_ID_MAX]; /* what it had before a restart or a switch */
     struct addr addr_before;        /* switched away from */
     bool restarted;                 /* came back as another process; its data is not judged yet */
+    msec_t restarted_at;
     bool lost_data;                 /* it came back without what its replicas hold */
     bool rebooted;
     msec_t rebooted_at;
@@ -176,6 +180,7 @@ struct master {
     uint64_t failover_epoch;
     msec_t started_at;
     bool forced;
+    bool override; /* forced, and without a majority */
     bool coordinated;
     struct instance *promoted;
     msec_t promote_sent_at;
@@ -216,7 +221,8 @@ struct failover {
     struct action_list *out;
     uint32_t turn_actions_max;
 
-    struct held *held; /* FIFO, compacted */
+    struct held *held; /* FIFO, compacted; held_max slots */
+    uint32_t held_max;
     uint32_t held_count;
 
     struct master *masters; /* masters_max slots */
@@ -315,6 +321,7 @@ void election_ask(struct failover *f, struct master *m, bool news);
 void election_on_ask(struct failover *f, const struct ask *ask);
 void election_on_answer(struct failover *f, struct channel *c, const struct answer *answer);
 void election_start(struct failover *f, struct master *m);
+void election_override(struct failover *f, struct master *m);
 uint32_t election_votes(const struct failover *f, const struct master *m);
 uint32_t election_needed(const struct failover *f, const struct master *m);
 bool election_lost(const struct failover *f, const struct master *m);
@@ -324,6 +331,8 @@ msec_t election_rank_ms(const struct failover *f, const struct master *m);
 /* select.c: which replica */
 const char *select_unfit(const struct failover *f, const struct master *m, const struct instance *i);
 struct instance *select_replica(struct failover *f, struct master *m, msec_t fresh_since, bool explain);
+bool select_better_may_answer(const struct failover *f, const struct master *m,
+                              const struct instance *best);
 bool select_related(const struct master *m, const struct instance *i);
 
 /* promote.c: from the promotion to the last replica */

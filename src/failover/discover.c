@@ -41,6 +41,10 @@ static void discover_run_id(struct failover *f, struct instance *i, const char *
     i->restarted = true;
     if (i->kind == KIND_MASTER) {
         m->restarted = true;
+        m->restarted_at = f->now;
+        for (uint32_t n = 0; n < m->replicas_count; n++) {
+            channel_ask_info(f, m->replicas[n]); /* what they hold is to be compared now */
+        }
         if (m->config.reboot_down_after_ms > 0) {
             m->rebooted = true;
             m->rebooted_at = f->now;
@@ -63,7 +67,7 @@ static bool discover_replica_has_more(const struct master *m, const struct insta
     if (strcmp(now->replid2, m->replid) == 0) {
         return now->second_offset - 1 < r->info.offset;
     }
-    return now->keys == 0 && r->info.keys > 0;
+    return now->keys >= 0 && now->keys * 2 < r->info.keys; /* on a busy site it is not empty for long */
 }
 
 static bool discover_lost_data(const struct master *m)
@@ -71,6 +75,18 @@ static bool discover_lost_data(const struct master *m)
     for (uint32_t n = 0; n < m->replicas_count; n++) {
         if (discover_replica_has_more(m, m->replicas[n])) {
             return true;
+        }
+    }
+    return false;
+}
+
+/* What a replica holds is known as of its last INFO, ten seconds ago perhaps: a second for the new one. */
+static bool discover_replicas_to_answer(const struct failover *f, const struct master *m)
+{
+    for (uint32_t n = 0; n < m->replicas_count; n++) {
+        const struct instance *r = m->replicas[n];
+        if (r->channel->up && r->info_at < m->restarted_at) {
+            return f->now - m->restarted_at < RESTART_COMPARE_MS;
         }
     }
     return false;
@@ -97,6 +113,9 @@ static void discover_history(struct failover *f, struct master *m)
         m->lost_data = true;
         m->restarted = false;
         judge_instance(f, m->self);
+        return;
+    }
+    if (m->restarted && discover_replicas_to_answer(f, m)) {
         return;
     }
     if (m->lost_data) {
@@ -178,7 +197,7 @@ void discover_info(struct failover *f, struct instance *i, const struct info_fac
     } else if (i->wrong_since == 0) {
         i->wrong_since = f->now;
     }
-    if (m->lost_data) {
+    if (m->lost_data || m->restarted) {
         discover_history(f, m);
     }
     promote_progress(f, i);

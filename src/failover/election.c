@@ -19,7 +19,7 @@ static bool election_opinion_old(const struct failover *f, const struct instance
 static void election_ask_peer(struct failover *f, struct master *m, struct instance *peer)
 {
     bool candidate = m->phase == PHASE_WAIT_ELECTED;
-    struct action *a = action_add_after(f, candidate ? m->vote_seq : 0, ACTION_SEND_ASK);
+    struct action *a = action_add_after(f, candidate ? m->attempt_seq : 0, ACTION_SEND_ASK);
 
     a->link = peer->channel->id;
     a->send_ask.master = m->id;
@@ -66,7 +66,7 @@ static void election_vote(struct failover *f, struct master *m, const struct ask
     memcpy(m->leader, ask->run_id, sizeof(m->leader));
     m->vote_seq = action_persist(f);
     note_plain(f, m->vote_seq, NOTE_VOTE, m, "%s %" PRIu64, m->leader, m->leader_epoch);
-    if (m->phase == PHASE_WAIT_ELECTED) {
+    if (m->phase == PHASE_WAIT_ELECTED || m->phase == PHASE_SELECT) {
         phase_abort(f, m, "we voted for another monitor in a newer epoch");
     }
     msec_t patience = VOTED_PATIENCE_MS + (msec_t)prng_below(&f->prng, RETRY_FIRST_MS);
@@ -135,19 +135,42 @@ msec_t election_rank_ms(const struct failover *f, const struct master *m)
     return rank * RANK_MS;
 }
 
+/* Our own vote in a new epoch, on its way to the disk. */
+static void election_vote_self(struct failover *f, struct master *m, uint64_t epoch)
+{
+    ASSERT(epoch > f->epoch);
+    ASSERT(epoch <= EPOCH_MAX);
+    f->epoch = epoch;
+    m->failover_epoch = epoch;
+    m->leader_epoch = epoch;
+    memcpy(m->leader, f->run_id, sizeof(m->leader));
+    f->epoch_seq = action_persist(f);
+    m->vote_seq = f->epoch_seq;
+    m->attempt_seq = f->epoch_seq;
+}
+
+/*
+ * The operator's failover found no majority and goes on without. Its epoch was not won: an election
+ * elsewhere may use the same number for another master. So it jumps to one that none will meet, and the
+ * operator's order wins when the two sides see each other again.
+ */
+void election_override(struct failover *f, struct master *m)
+{
+    action_log(f, NOTE_WARNING,
+               "master %s: override: the operator's failover goes on without a majority (%u votes of %u)",
+               m->name, election_votes(f, m), election_needed(f, m));
+    m->override = true;
+    election_vote_self(f, m, f->epoch + 2 + prng_below(&f->prng, OVERRIDE_EPOCHS));
+    note_plain(f, m->vote_seq, NOTE_NEW_EPOCH, m, "%" PRIu64, f->epoch);
+}
+
 /* A new epoch, our own vote in it, and a call for the others': all of it after it is on disk. */
 void election_start(struct failover *f, struct master *m)
 {
     ASSERT(m->phase == PHASE_IDLE);
     uint64_t epoch = f->epoch > m->leader_epoch ? f->epoch : m->leader_epoch;
     epoch = epoch > m->config_epoch ? epoch : m->config_epoch;
-    ASSERT(epoch < EPOCH_MAX);
-    f->epoch = epoch + 1;
-    m->failover_epoch = f->epoch;
-    m->leader_epoch = f->epoch;
-    memcpy(m->leader, f->run_id, sizeof(m->leader));
-    f->epoch_seq = action_persist(f);
-    m->vote_seq = f->epoch_seq;
+    election_vote_self(f, m, epoch + 1);
     m->started_at = f->now;
     m->promoted = NULL;
     note_plain(f, m->vote_seq, NOTE_NEW_EPOCH, m, "%" PRIu64, f->epoch);
@@ -167,7 +190,7 @@ void election_start(struct failover *f, struct master *m)
 uint32_t election_votes(const struct failover *f, const struct master *m)
 {
     bool own = m->leader_epoch == m->failover_epoch && strcmp(m->leader, f->run_id) == 0;
-    uint32_t votes = own && m->vote_seq <= f->saved_seq ? 1 : 0;
+    uint32_t votes = own && m->attempt_seq <= f->saved_seq ? 1 : 0;
 
     for (uint32_t n = 0; n < m->peers_count; n++) {
         const struct instance *peer = m->peers[n];

@@ -31,12 +31,24 @@ static size_t failover_aligned(size_t bytes)
     return (bytes + unit - 1) / unit * unit;
 }
 
+/* The most one turn can emit: a peer's link says hello for every master, a master's turn speaks to each
+ * of its instances a few times. */
+static uint32_t failover_turn_actions_max(const struct failover_limits *limits)
+{
+    return 4 * limits->masters_max + 8 * (REPLICAS_PER_MASTER_MAX + PEERS_PER_MASTER_MAX) + 64;
+}
+
+static uint32_t failover_held_max(const struct failover_limits *limits)
+{
+    return HELD_BURST + failover_turn_actions_max(limits);
+}
+
 static struct layout failover_layout(const struct failover_limits *limits)
 {
     struct layout l = {.slots = limits->masters_max + limits->instances_max};
 
     l.held = failover_aligned(sizeof(struct failover));
-    l.masters = l.held + failover_aligned(HELD_MAX * sizeof(struct held));
+    l.masters = l.held + failover_aligned(failover_held_max(limits) * sizeof(struct held));
     l.order = l.masters + failover_aligned(limits->masters_max * sizeof(struct master));
     l.instances = l.order + failover_aligned(limits->masters_max * sizeof(struct master *));
     l.channels = l.instances + failover_aligned(l.slots * sizeof(struct instance));
@@ -50,18 +62,11 @@ size_t failover_bytes(const struct failover_limits *limits)
     return failover_layout(limits).end;
 }
 
-/* The most one turn can emit: a peer's link says hello for every master, a master's turn speaks to each
- * of its instances a few times. */
-static uint32_t failover_turn_actions_max(const struct failover_limits *limits)
-{
-    return 4 * limits->masters_max + 8 * (REPLICAS_PER_MASTER_MAX + PEERS_PER_MASTER_MAX) + 64;
-}
-
 /* An event (a reset of everything, say) and its turns, and everything that was held. */
 uint32_t failover_actions_max(const struct failover_limits *limits)
 {
     return 3 * failover_turn_actions_max(limits) +
-           6 * (limits->instances_max + limits->masters_max) + HELD_MAX;
+           6 * (limits->instances_max + limits->masters_max) + failover_held_max(limits);
 }
 
 struct failover *failover_init(void *block, const struct failover_start *start)
@@ -81,6 +86,7 @@ struct failover *failover_init(void *block, const struct failover_start *start)
     f->promised = start->now;
     f->epoch = start->current_epoch;
     f->turn_actions_max = failover_turn_actions_max(&start->limits);
+    f->held_max = failover_held_max(&start->limits);
     f->held = (struct held *)(void *)(bytes + l.held);
     f->masters = (struct master *)(void *)(bytes + l.masters);
     f->order = (struct master **)(void *)(bytes + l.order);

@@ -77,11 +77,28 @@ static struct instance *gossip_peer(struct failover *f, struct master *m, const 
     return peer;
 }
 
+/* Two masters in one epoch: only an operator who forced a failover on both sides of a cut can make that.
+ * Sentinel keeps both for ever; here all take the one whose address sorts first. */
+static bool gossip_wins_tie(const struct master *m, const struct hello *hello)
+{
+    const struct addr *ours = &m->self->addr;
+    const struct addr *theirs = &hello->master_addr;
+
+    if (hello->config_epoch != m->config_epoch || m->config_epoch == 0 || !addr_is_set(theirs) ||
+        addr_same(ours, theirs)) {
+        return false;
+    }
+    int order = strcmp(addr_host(theirs, false), addr_host(ours, false));
+    return order < 0 || (order == 0 && theirs->port < ours->port);
+}
+
 /* The configuration with the higher epoch wins; ours, if we are in the middle of an older one, ends. */
 static void gossip_config(struct failover *f, struct master *m, const struct instance *peer,
                           const struct hello *hello)
 {
-    if (hello->config_epoch <= m->config_epoch || hello->config_epoch > EPOCH_MAX) {
+    bool newer = hello->config_epoch > m->config_epoch && hello->config_epoch <= EPOCH_MAX;
+
+    if (!newer && !gossip_wins_tie(m, hello)) {
         return;
     }
     m->config_epoch = hello->config_epoch;

@@ -58,7 +58,7 @@ static bool invariant_channel(const struct channel *c)
 
 bool invariant_holds(const struct failover *f)
 {
-    if (f->saved_seq > f->seq || f->held_count > HELD_MAX || !invariant_heap(f)) {
+    if (f->saved_seq > f->seq || f->held_count > f->held_max || !invariant_heap(f)) {
         return false;
     }
     for (uint32_t n = 0; n < f->masters_count; n++) {

@@ -117,6 +117,7 @@ void phase_abort(struct failover *f, struct master *m, const char *why)
     }
     m->promoted = NULL;
     m->forced = false;
+    m->override = false;
     m->coordinated = false;
     phase_move(f, m, PHASE_IDLE);
     master_wake(f, m);
@@ -160,7 +161,7 @@ static msec_t phase_wait_elected(struct failover *f, struct master *m)
     limit = limit < f->tuning.election_timeout ? limit : f->tuning.election_timeout;
     limit = limit < m->config.failover_timeout_ms ? limit : m->config.failover_timeout_ms;
     msec_t deadline = m->phase_since + limit;
-    bool own_saved = m->vote_seq <= f->saved_seq;
+    bool own_saved = m->attempt_seq <= f->saved_seq;
 
     if (own_saved && election_votes(f, m) >= election_needed(f, m)) {
         phase_elected(f, m);
@@ -177,15 +178,19 @@ static msec_t phase_wait_elected(struct failover *f, struct master *m)
     if (f->now < deadline) {
         return deadline;
     }
-    if (!m->forced || !own_saved) {
+    if (m->override && own_saved) {
+        phase_elected(f, m);
+        return f->now;
+    }
+    if (m->override && f->now < deadline + ELECTION_MAX_MS) {
+        return deadline + ELECTION_MAX_MS; /* or when the new epoch is on disk */
+    }
+    if (!m->forced || m->override || !own_saved) {
         phase_abort(f, m, "no majority answered in time");
         return f->now;
     }
-    action_log(f, NOTE_WARNING,
-               "master %s: override: the operator's failover goes on without a majority (%u votes of %u)",
-               m->name, election_votes(f, m), election_needed(f, m));
-    phase_elected(f, m);
-    return f->now;
+    election_override(f, m);
+    return deadline + ELECTION_MAX_MS;
 }
 
 /* Is there a replica whose fresh INFO may still come? */
@@ -214,6 +219,9 @@ static msec_t phase_select(struct failover *f, struct master *m)
     }
     bool last = f->now >= deadline;
     struct instance *best = select_replica(f, m, m->started_at, last);
+    if (best != NULL && !last && select_better_may_answer(f, m, best)) {
+        return deadline;
+    }
     if (best != NULL) {
         m->promoted = best;
         (void)note_instance(f, 0, NOTE_SELECTED, best);
@@ -293,6 +301,7 @@ static msec_t phase_update_config(struct failover *f, struct master *m)
         m->replicas[n]->reconf = RECONF_NONE;
     }
     m->forced = false;
+    m->override = false;
     m->coordinated = false;
     phase_move(f, m, PHASE_IDLE);
     return f->now;

@@ -13,7 +13,7 @@ void promote_send(struct failover *f, struct master *m)
     struct action *a;
 
     ASSERT(m->promoted != NULL);
-    ASSERT(m->vote_seq <= f->saved_seq); /* our own vote is on disk before anything is done with it */
+    ASSERT(m->attempt_seq <= f->saved_seq); /* our own vote is on disk before anything is done with it */
     if (m->coordinated) {
         a = action_add(f, ACTION_SEND_COORDINATED);
         a->link = m->self->channel->id;

@@ -73,12 +73,23 @@ bool select_related(const struct master *m, const struct instance *i)
            select_same(i->info.replid2, m->replid_before);
 }
 
+/* How long nobody could follow the master: since it is down, or since it said that it is a replica, which
+ * is called down much later. */
+static msec_t select_master_gone_ms(const struct failover *f, const struct master *m)
+{
+    const struct instance *self = m->self;
+    msec_t since = self->s_down ? self->s_down_since : f->now;
+
+    if (self->role == ROLE_REPLICA && self->role_since < since) {
+        since = self->role_since;
+    }
+    return f->now - since;
+}
+
 /* Why this replica cannot be promoted, in words for the log; NULL when it can. */
 const char *select_unfit(const struct failover *f, const struct master *m, const struct instance *i)
 {
-    bool gave_way = m->self->role == ROLE_REPLICA && m->self->role_since < m->self->s_down_since;
-    msec_t down_since = gave_way ? m->self->role_since : m->self->s_down_since;
-    msec_t down_for = m->self->s_down ? f->now - down_since : 0;
+    msec_t down_for = select_master_gone_ms(f, m);
 
     if (i->s_down) {
         return "it is down";
@@ -155,4 +166,18 @@ struct instance *select_replica(struct failover *f, struct master *m, msec_t fre
         }
     }
     return best;
+}
+
+/* Is there a replica that had more than `best` when we last heard of it, and may still answer? */
+bool select_better_may_answer(const struct failover *f, const struct master *m,
+                              const struct instance *best)
+{
+    for (uint32_t n = 0; n < m->replicas_count; n++) {
+        const struct instance *i = m->replicas[n];
+        if (i->info_at < m->started_at && select_unfit(f, m, i) == NULL &&
+            select_compare(f, i, best) < 0) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -79,7 +79,7 @@ static bool resp_reply_double(const char *text, size_t len, double *value)
         return true;
     }
     if (text_same(copy, "nan") || text_same(copy, "-nan")) {
-        *value = nan("");
+        *value = (double)NAN;
         return true;
     }
     if (strspn(copy, "0123456789+-.eE") != len) {

@@ -194,11 +194,13 @@ static void info_sentinel(const struct sentinel *port, struct buf *out)
 
     port->ops->script_counts(port->ctx, &scripts);
     buf_printf(out, "# Sentinel\r\nsentinel_masters:%" PRIu32 "\r\nsentinel_tilt:%d\r\n"
-                    "sentinel_tilt_since_seconds:%" PRId64 "\r\nsentinel_total_tilt:%" PRIu32 "\r\n",
-               failover_masters(core), in_tilt ? 1 : 0, tilt_s, failover_tilt_total(core));
+                    "sentinel_tilt_since_seconds:%" PRId64 "\r\n",
+               failover_masters(core), in_tilt ? 1 : 0, tilt_s);
     buf_printf(out, "sentinel_running_scripts:%" PRIu32 "\r\nsentinel_scripts_queue_length:%" PRIu32
-                    "\r\nsentinel_simulate_failure_flags:%" PRIu32 "\r\n",
-               scripts.running, scripts.queued, failover_simulate_flags(core));
+                    "\r\nsentinel_simulate_failure_flags:%" PRIu32 "\r\nsentinel_total_tilt:%" PRIu32
+                    "\r\n",
+               scripts.running, scripts.queued, failover_simulate_flags(core),
+               failover_tilt_total(core));
     for (uint32_t i = 0; i < failover_masters(core); i++) {
         info_master(port, i, out);
     }
@@ -241,6 +243,6 @@ void cmd_info(struct client *c, const struct resp_command *command)
             sections[i].write(c->port, &text);
         }
     }
-    resp_write_verbatim(&c->out, c->version, "txt", buf_data(&text), text.len);
+    resp_write_bulk(&c->out, buf_data(&text), text.len); /* plain in RESP3 too, unlike a server's */
     buf_finish(&text);
 }

@@ -161,6 +161,7 @@ bool dispatch_command(struct client *c, const struct resp_command *command)
     if (is_http(&command->argv[0])) {
         log_warning("possible attack from %s: it sends HTTP; closed", c->peer);
         c->port->counters.protocol_errors_total++;
+        buf_clear(&c->out);
         c->is_closing = true;
         return true;
     }

@@ -3,6 +3,8 @@ their code. Each client writes in a loop and prints "OK <port of the master>" or
 
 import json
 import os
+import pty
+import select
 import shutil
 import subprocess
 import threading
@@ -189,13 +191,29 @@ def test_redis_cli_asks_and_is_answered(site):
     assert cli(monitor, "sentinel", "get-master-addr-by-name", s.name) == [new.host, str(new.port)]
 
 
-def test_redis_cli_session_with_its_hints(site):
-    """A terminal session sends COMMAND DOCS first and must not stumble over the answer."""
+def test_redis_cli_at_a_terminal(site):
+    """At a terminal redis-cli asks for COMMAND DOCS first, and must not stumble over the answer."""
     s = site(record=False)
-    done = subprocess.run(["redis-cli", "-p", str(s.monitors[0].port)],
-                          input="ping\nhelp sentinel\nsentinel myid\n", capture_output=True,
-                          text=True, timeout=10, check=False)
-    assert "PONG" in done.stdout and s.ids[0] in done.stdout
+    ours, theirs = pty.openpty()
+    said = b""
+
+    def heard(text):
+        nonlocal said
+        while select.select([ours], [], [], 0)[0]:
+            said += os.read(ours, 65536)
+        return text.encode() in said
+    with subprocess.Popen(["redis-cli", "-p", str(s.monitors[0].port)], stdin=theirs,
+                          stdout=theirs, stderr=theirs, start_new_session=True,
+                          env=dict(os.environ, TERM="dumb")) as process:
+        try:
+            for command, answer in (("help sentinel", "SENTINEL"), ("ping", "PONG"),
+                                    ("sentinel myid", s.ids[0])):
+                os.write(ours, command.encode() + b"\n")
+                wait_until(lambda text=answer: heard(text), 5, f"{answer} in {said!r}")
+        finally:
+            process.kill()
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_clients_that_read_by_position_find_their_fields(site):

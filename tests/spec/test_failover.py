@@ -78,7 +78,7 @@ def test_sigkill_of_the_master_promotes_a_replica_and_all_follow(site):
     assert selected.payload == (f"slave {new.host}:{new.port} {new.host} {new.port} "
                                 f"@ {s.name} {old.host} {old.port}")
     for monitor in s.monitors:
-        sdown = monitor.recorder.find("+sdown")[0]
+        sdown = monitor.recorder.find("+sdown", f"master {s.name}")[0]
         assert sdown.payload == f"master {s.name} {old.host} {old.port}"
         assert monitor.recorder.find("+slave", f"{old.host}:{old.port}"), \
             "the old master is listed as a replica of the new one"

@@ -35,6 +35,15 @@ static size_t phase_docs_number(const char *names[PHASES_MAX], size_t *count, co
     return (*count)++;
 }
 
+/* A label of Mermaid ends at the next ':' or ';'. */
+static void phase_docs_label(struct buf *out, const char *why)
+{
+    for (const char *at = why; *at != '\0'; at++) {
+        buf_append(out, *at == ':' || *at == ';' ? "," : at, 1);
+    }
+    buf_append_text(out, "\n");
+}
+
 static void phase_docs_diagram(struct buf *out)
 {
     const char *names[PHASES_MAX];
@@ -53,7 +62,8 @@ static void phase_docs_diagram(struct buf *out)
     for (uint32_t i = 0; failover_phase_edge_at(i, &edge); i++) {
         size_t from = phase_docs_number(names, &count, edge.from);
         size_t to = phase_docs_number(names, &count, edge.to);
-        buf_printf(out, "    p%zu --> p%zu: %s\n", from, to, edge.why);
+        buf_printf(out, "    p%zu --> p%zu: ", from, to);
+        phase_docs_label(out, edge.why);
     }
     buf_append_text(out, "```\n");
 }

@@ -159,10 +159,9 @@ static void test_promotion(void **state)
 
 static void test_promotion_with_todays_acl(void **state)
 {
-    const char *const args[] = {"--user",
-                                "sentinel on >pw allchannels +multi +slaveof +ping +exec +subscribe "
-                                "+publish +info +client|setname +auth",
-                                NULL};
+    const char *const args[] = {"--user",  "sentinel", "on",     ">pw",   "allchannels",
+                                "+multi",  "+slaveof", "+ping",  "+exec", "+subscribe",
+                                "+publish", "+info",   "+client|setname", "+auth", NULL};
     const struct link_settings settings = {.user = "sentinel", .pass = "pw"};
 
     (void)state;
@@ -172,8 +171,8 @@ static void test_promotion_with_todays_acl(void **state)
 static void test_promotion_with_replicaof_only(void **state)
 {
     const char *const args[] = {
-        "--user", "sentinel on >pw allchannels +@all -slaveof", "--rename-command", "CONFIG", "",
-        NULL};
+        "--user",   "sentinel",         "on",     ">pw", "allchannels", "+@all",
+        "-slaveof", "--rename-command", "CONFIG", "",    NULL};
     const struct link_settings settings = {.user = "sentinel", .pass = "pw"};
 
     (void)state;
