@@ -70,6 +70,7 @@ static int demo_report_compare(const void *a, const void *b)
 /* Of the field at that offset, over the failovers that are done; there must be one. */
 static msec_t demo_report_median(const struct demo_report *report, size_t offset)
 {
+    ASSERT(report->count > 0);
     msec_t *values = calloc(report->count, sizeof(*values));
     size_t count = 0;
 

@@ -197,14 +197,16 @@ static msec_t channel_info_due(const struct failover *f, const struct instance *
     return from + channel_info_period(f, i);
 }
 
-static msec_t channel_reconnect_due(const struct channel *c)
+static msec_t channel_reconnect_due(const struct failover *f, const struct channel *c)
 {
     if (c->attempts == 0) {
         return c->tried_at;
     }
     uint32_t doublings = c->attempts < 8 ? c->attempts - 1 : 7;
     msec_t wait = (msec_t)RECONNECT_FIRST_MS << doublings;
-    return c->tried_at + (wait < RECONNECT_MAX_MS ? wait : RECONNECT_MAX_MS);
+    msec_t most = channel_ping_period(f, c); /* who is back within down-after is found to be */
+    most = most < RECONNECT_MAX_MS ? most : RECONNECT_MAX_MS;
+    return c->tried_at + (wait < most ? wait : most);
 }
 
 /* A connection that answers nothing is tried anew: the other end may have lost it long ago. */
@@ -259,7 +261,7 @@ static void channel_arm(struct failover *f, struct channel *c)
     if (c->up) {
         due = c->ping_at + channel_ping_period(f, c);
     } else if (!c->opening) {
-        due = channel_reconnect_due(c);
+        due = channel_reconnect_due(f, c);
     }
     for (struct instance *i = c->first; i != NULL; i = i->next_on_channel) {
         msec_t info = c->up ? channel_info_due(f, i) : MSEC_NEVER;
@@ -272,7 +274,7 @@ static void channel_arm(struct failover *f, struct channel *c)
 
 void channel_turn(struct failover *f, struct channel *c)
 {
-    if (!c->up && !c->opening && f->now >= channel_reconnect_due(c)) {
+    if (!c->up && !c->opening && f->now >= channel_reconnect_due(f, c)) {
         channel_open(f, c);
     } else if (c->up && channel_is_stale(f, c)) {
         channel_recycle(f, c);

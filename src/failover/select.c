@@ -73,6 +73,19 @@ bool select_related(const struct master *m, const struct instance *i)
            select_same(i->info.replid2, m->replid_before);
 }
 
+static msec_t select_shortest_link_down(const struct master *m)
+{
+    msec_t shortest = MSEC_NEVER;
+
+    for (uint32_t n = 0; n < m->replicas_count; n++) {
+        const struct instance *i = m->replicas[n];
+        if (i->info_at != 0 && i->info.role == ROLE_REPLICA && i->info.master_link_down_ms < shortest) {
+            shortest = i->info.master_link_down_ms;
+        }
+    }
+    return shortest == MSEC_NEVER ? 0 : shortest;
+}
+
 /* How long nobody could follow the master: since it is down, or since it said that it is a replica, which
  * is called down much later. */
 static msec_t select_master_gone_ms(const struct failover *f, const struct master *m)
@@ -83,7 +96,12 @@ static msec_t select_master_gone_ms(const struct failover *f, const struct maste
     if (self->role == ROLE_REPLICA && self->role_since < since) {
         since = self->role_since;
     }
-    return f->now - since;
+    msec_t gone_ms = f->now - since;
+    if (self->info_at == 0) { /* we restarted after it died: whoever followed it last knows how long ago */
+        msec_t shortest = select_shortest_link_down(m);
+        gone_ms = gone_ms > shortest ? gone_ms : shortest;
+    }
+    return gone_ms;
 }
 
 /* Why this replica cannot be promoted, in words for the log; NULL when it can. */

@@ -634,7 +634,9 @@ void link_open(struct links *links, uint32_t id, enum instance_kind kind, const 
     } else if (links->resolve_hostnames && names_is_asked(links->names, link->addr.name)) {
         link->phase = LINK_PHASE_NAMING;
     } else {
-        link_complain(link, "the name has no address");
+        link_complain(link, links->resolve_hostnames
+                                ? "the name has no address"
+                                : "names are not looked up (sentinel resolve-hostnames no)");
         link_fail(link, LINK_END_OTHER);
     }
 }

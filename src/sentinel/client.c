@@ -8,9 +8,10 @@
 #include "sentinel/pubsub.h"
 
 /*
- * The life of a connection to the port: bytes in, commands in their order, replies out. A client whose
- * command waits (for the disk, for CLIENT PAUSE), that does not read its replies, or that sent more than
- * its share of this turn, is not read from meanwhile: what it sent stays in c->query and in the kernel.
+ * The life of a connection to the port: bytes in, commands in their order, replies out. A client
+ * whose command waits (for the disk, for CLIENT PAUSE), that does not read its replies, or that
+ * sent more than its share of this turn, is not read from meanwhile: what it sent stays in c->query
+ * and in the kernel.
  */
 
 static const struct resp_limits limits_known = {
@@ -189,9 +190,8 @@ static void client_run(struct client *c, struct buf *in)
             client_run_held(c);
             continue;
         }
-        switch (resp_command_read(&c->reader, in,
-                                  c->user == NULL ? &resp_limits_stranger : &limits_known,
-                                  &command)) {
+        switch (resp_command_read(
+            &c->reader, in, c->user == NULL ? &resp_limits_stranger : &limits_known, &command)) {
         case RESP_MORE:
             is_done = true;
             break;

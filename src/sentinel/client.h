@@ -33,7 +33,7 @@ void client_describe(const struct client *c, struct buf *out);
 /* ---- who he is ---- */
 
 struct acl *client_acl(const struct client *c);
-struct acl_user *client_user(const struct client *c); /* NULL: not authenticated */
+struct acl_user *client_user(const struct client *c);          /* NULL: not authenticated */
 void client_set_user(struct client *c, struct acl_user *user); /* holds the new, releases the old */
 
 /* acl_authenticate(), with -WRONGPASS and the ACL log on failure. `what` is "AUTH" or "HELLO". */
@@ -57,7 +57,8 @@ void client_kill(struct client *c);
 /* The same word, ignoring case. */
 bool client_word_is(const struct resp_text *word, const char *text);
 
-/* A number, else the reply "-ERR <complaint>" ("value is not an integer or out of range" when NULL). */
+/* A number, else the reply "-ERR <complaint>" ("value is not an integer or out of range" when
+ * NULL). */
 bool client_number(struct client *c, const struct resp_text *word, const char *complaint,
                    int64_t *value);
 

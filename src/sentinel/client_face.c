@@ -145,14 +145,15 @@ void client_describe(const struct client *c, struct buf *out)
     buf_append_text(out, " flags=");
     describe_flags(c, out);
     buf_printf(out, " db=0 sub=%zu psub=%zu ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=%zu",
-               c->channels.count, c->patterns.count, c->query.len,
-               c->query.capacity - c->query.len, c->held.bytes.len);
+               c->channels.count, c->patterns.count, c->query.len, c->query.capacity - c->query.len,
+               c->held.bytes.len);
     buf_printf(out, " multi-mem=0 rbs=%zu rbp=%zu obl=%zu oll=%d omem=%zu tot-mem=%zu events=%s",
                c->out.capacity, c->out.len, c->out.len, pending > 0 ? 1 : 0, pending,
                sizeof(*c) + held + pending, pending > 0 ? "rw" : "r");
     buf_printf(out, " cmd=%s user=%s redir=%" PRId64 " resp=%d lib-name=%s lib-ver=%s",
                c->last_row == NULL ? "NULL" : c->last_row->name, user, redirect, (int)c->version,
-               c->lib_name == NULL ? "" : c->lib_name, c->lib_version == NULL ? "" : c->lib_version);
+               c->lib_name == NULL ? "" : c->lib_name,
+               c->lib_version == NULL ? "" : c->lib_version);
 }
 
 /* ---- words ---- */
@@ -176,7 +177,8 @@ bool client_number(struct client *c, const struct resp_text *word, const char *c
 void client_help(struct client *c, const char *command, const char *const *lines, size_t count)
 {
     resp_write_array(&c->out, count + 3);
-    buf_printf(&c->out, "+%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n", command);
+    buf_printf(&c->out, "+%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n",
+               command);
     for (size_t i = 0; i < count; i++) {
         resp_write_simple(&c->out, lines[i]);
     }

@@ -3,8 +3,8 @@
 #include "sentinel/cmd_calls.h"
 #include "sentinel/port.h"
 
-/* CLIENT TRACKING and what belongs to it. A Sentinel has no keys, so nothing is ever invalidated: only the
- * state is kept, since libraries turn tracking on wherever they connect. */
+/* CLIENT TRACKING and what belongs to it. A Sentinel has no keys, so nothing is ever invalidated:
+ * only the state is kept, since libraries turn tracking on wherever they connect. */
 
 enum { TRACKING_PREFIXES_MAX = 64 /* kept for TRACKINGINFO alone */ };
 
@@ -86,7 +86,8 @@ static const char *tracking_complaint(const struct client *c, const struct track
         return "PREFIX option requires BCAST mode to be enabled";
     }
     if (was_on && is_bcast != ((c->tracking & CLIENT_TRACKING_BCAST) != 0)) {
-        return "You can't switch BCAST mode on/off before disabling tracking for this client, and then "
+        return "You can't switch BCAST mode on/off before disabling tracking for this client, and "
+               "then "
                "re-enabling it with a different mode.";
     }
     if (is_bcast && (w->flags & opt) != 0) {
@@ -95,11 +96,12 @@ static const char *tracking_complaint(const struct client *c, const struct track
     if ((w->flags & opt) == opt) {
         return "You can't specify both OPTIN mode and OPTOUT mode";
     }
-    if (was_on && (((w->flags & CLIENT_TRACKING_OPTIN) != 0 &&
-                    (c->tracking & CLIENT_TRACKING_OPTOUT) != 0) ||
-                   ((w->flags & CLIENT_TRACKING_OPTOUT) != 0 &&
-                    (c->tracking & CLIENT_TRACKING_OPTIN) != 0))) {
-        return "You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then "
+    if (was_on &&
+        (((w->flags & CLIENT_TRACKING_OPTIN) != 0 && (c->tracking & CLIENT_TRACKING_OPTOUT) != 0) ||
+         ((w->flags & CLIENT_TRACKING_OPTOUT) != 0 &&
+          (c->tracking & CLIENT_TRACKING_OPTIN) != 0))) {
+        return "You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and "
+               "then "
                "re-enabling it with a different mode.";
     }
     return NULL;
@@ -154,8 +156,9 @@ void cmd_client_caching(struct client *c, const struct resp_command *command)
 
     if ((c->tracking & (CLIENT_TRACKING_OPTIN | CLIENT_TRACKING_OPTOUT)) == 0 &&
         (c->tracking & CLIENT_TRACKING) == 0) {
-        complaint = "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN "
-                    "or OPTOUT mode enabled";
+        complaint =
+            "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN "
+            "or OPTOUT mode enabled";
     } else if (is_yes && (c->tracking & CLIENT_TRACKING_OPTIN) == 0) {
         complaint = "CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.";
     } else if (!is_yes && !client_word_is(&command->argv[2], "no")) {

@@ -5,7 +5,8 @@
 #include "sentinel/cmd_calls.h"
 #include "sentinel/port.h"
 
-/* COMMAND and its subcommands, but for DOCS (cmd_command_docs.c): what the table says, in Redis' shapes. */
+/* COMMAND and its subcommands, but for DOCS (cmd_command_docs.c): what the table says, in Redis'
+ * shapes. */
 
 static bool is_listed(const struct command_row *row)
 {
@@ -203,17 +204,17 @@ static void write_list(struct client *c, enum list_filter filter, int category,
 void cmd_command_list(struct client *c, const struct resp_command *command)
 {
     const struct resp_text *value = &command->argv[command->argc - 1];
+    bool is_filtered = command->argc == 5 && client_word_is(&command->argv[2], "filterby");
+    const struct resp_text *by = is_filtered ? &command->argv[3] : NULL;
 
     if (command->argc == 2) {
         write_list(c, LIST_ALL, 0, NULL);
-    } else if (command->argc != 5 || !client_word_is(&command->argv[2], "filterby")) {
-        resp_write_error(&c->out, "ERR syntax error");
-    } else if (client_word_is(&command->argv[3], "module")) {
+    } else if (is_filtered && client_word_is(by, "module")) {
         write_list(c, LIST_NOTHING, 0, NULL);
-    } else if (client_word_is(&command->argv[3], "aclcat")) {
+    } else if (is_filtered && client_word_is(by, "aclcat")) {
         int category = acl_category_find(value->bytes, value->len);
         write_list(c, category < 0 ? LIST_NOTHING : LIST_CATEGORY, category, NULL);
-    } else if (client_word_is(&command->argv[3], "pattern")) {
+    } else if (is_filtered && client_word_is(by, "pattern")) {
         write_list(c, LIST_PATTERN, 0, value);
     } else {
         resp_write_error(&c->out, "ERR syntax error");
@@ -227,8 +228,8 @@ void cmd_command_getkeys(struct client *c, const struct resp_command *command)
 {
     bool is_known = command_table_find(command->argv[2].bytes, command->argv[2].len) != NULL;
 
-    resp_write_error(&c->out, "ERR %s", is_known ? "The command has no key arguments"
-                                             : "Invalid command specified");
+    resp_write_error(&c->out, "ERR %s",
+                     is_known ? "The command has no key arguments" : "Invalid command specified");
 }
 
 void cmd_command_getkeysandflags(struct client *c, const struct resp_command *command)

@@ -36,7 +36,10 @@ static bool arg_next(const char **text, struct arg *arg)
 
 static const char *arg_type_name(char type)
 {
-    return type == 'i' ? "integer" : type == 'p' ? "pattern" : type == 't' ? "pure-token" : "string";
+    return type == 'i'   ? "integer"
+           : type == 'p' ? "pattern"
+           : type == 't' ? "pure-token"
+                         : "string";
 }
 
 static void write_token(struct client *c, const struct arg *arg)

@@ -35,8 +35,9 @@ void cmd_auth(struct client *c, const struct resp_command *command)
         return;
     }
     if (command->argc == 2 && acl_user_is_nopass(acl_default(c->port->acl))) {
-        resp_write_error(&c->out, "ERR AUTH <password> called without any password configured for the "
-                                  "default user. Are you sure your configuration is correct?");
+        resp_write_error(&c->out,
+                         "ERR AUTH <password> called without any password configured for the "
+                         "default user. Are you sure your configuration is correct?");
         return;
     }
     const struct resp_text *name = command->argc == 3 ? &command->argv[1] : &default_name;
@@ -115,10 +116,11 @@ void cmd_hello(struct client *c, const struct resp_command *command)
         return;
     }
     if (c->user == NULL) {
-        resp_write_error(&c->out, "NOAUTH HELLO must be called with the client already authenticated, "
-                                  "otherwise the HELLO <proto> AUTH <user> <pass> option can be used to "
-                                  "authenticate the client and select the RESP protocol version at the "
-                                  "same time");
+        resp_write_error(&c->out,
+                         "NOAUTH HELLO must be called with the client already authenticated, "
+                         "otherwise the HELLO <proto> AUTH <user> <pass> option can be used to "
+                         "authenticate the client and select the RESP protocol version at the "
+                         "same time");
         return;
     }
     if (w.name != NULL && !client_set_name(c, w.name)) {
@@ -132,8 +134,8 @@ void cmd_hello(struct client *c, const struct resp_command *command)
 
 /* ---- the end, or a new beginning ---- */
 
-/* A Sentinel of Redis does not know QUIT and RESET, though its own texts name them and clients send them
- * to whatever they talk to. */
+/* A Sentinel of Redis does not know QUIT and RESET, though its own texts name them and clients send
+ * them to whatever they talk to. */
 void cmd_quit(struct client *c, const struct resp_command *command)
 {
     (void)command;

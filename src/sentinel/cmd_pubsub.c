@@ -4,7 +4,8 @@
 #include "sentinel/port.h"
 #include "sentinel/pubsub.h"
 
-/* SUBSCRIBE and its family, and PUBLISH, which here only takes the hello messages of other monitors. */
+/* SUBSCRIBE and its family, and PUBLISH, which here only takes the hello messages of other
+ * monitors. */
 
 static void join_each(struct client *c, const struct resp_command *command, bool is_pattern)
 {

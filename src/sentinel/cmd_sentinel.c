@@ -24,7 +24,8 @@ bool cmd_sentinel_copy(char *field, size_t size, const struct resp_text *word)
     return strlen(word->bytes) == word->len && text_copy(field, size, word->bytes);
 }
 
-/* On the heap: an event holds the largest of all facts, and MONITOR keeps one while a name is resolved. */
+/* On the heap: an event holds the largest of all facts, and MONITOR keeps one while a name is
+ * resolved. */
 struct event *cmd_sentinel_event(struct client *c, enum command_type type)
 {
     struct event *event = calloc(1, sizeof(*event));

@@ -7,9 +7,9 @@
 #include "sentinel/port.h"
 
 /*
- * SENTINEL IS-MASTER-DOWN-BY-ADDR <ip> <port> <epoch> <runid or *>, asked by other monitors once a second
- * for each master that is down, and when they want a vote. What cannot be a question about a server is
- * answered "not down", as Sentinel does.
+ * SENTINEL IS-MASTER-DOWN-BY-ADDR <ip> <port> <epoch> <runid or *>, asked by other monitors once a
+ * second for each master that is down, and when they want a vote. What cannot be a question about a
+ * server is answered "not down", as Sentinel does.
  */
 
 static void write_not_down(struct client *c)
@@ -31,10 +31,10 @@ void cmd_sentinel_is_master_down_by_addr(struct client *c, const struct resp_com
         !client_number(c, &command->argv[4], NULL, &epoch)) {
         return;
     }
-    /* A vote is only given to what can be a monitor; Sentinel votes for any text. A negative epoch is an
-     * enormous one in Sentinel and poisons the group. */
-    bool wants_vote = text_is_hex(run_id->bytes, CONF_RUNID_LEN) && run_id->len == CONF_RUNID_LEN &&
-                      epoch >= 0;
+    /* A vote is only given to what can be a monitor; Sentinel votes for any text. A negative epoch
+     * is an enormous one in Sentinel and poisons the group. */
+    bool wants_vote =
+        text_is_hex(run_id->bytes, CONF_RUNID_LEN) && run_id->len == CONF_RUNID_LEN && epoch >= 0;
     struct event *event = calloc(1, sizeof(*event));
 
     ASSERT(event != NULL);

@@ -9,9 +9,9 @@
 #include "sentinel/port.h"
 
 /*
- * SENTINEL CONFIG GET <pattern> ... and SET <parameter> <value> ..., as Redis 7.2: several at once, all
- * checked before one is applied. sentinel-pass is shown in clear, as there: whoever may ask this may also
- * read the file.
+ * SENTINEL CONFIG GET <pattern> ... and SET <parameter> <value> ..., as Redis 7.2: several at once,
+ * all checked before one is applied. sentinel-pass is shown in clear, as there: whoever may ask
+ * this may also read the file.
  */
 
 struct config_row {
@@ -137,16 +137,22 @@ static void show_loglevel(const struct sentinel_conf *conf, struct buf *out)
     buf_append_text(out, conf_loglevel_names[conf->options.loglevel]);
 }
 
+enum {
+    NAMING = SENTINEL_CHANGED_ANNOUNCE,
+    PEER_AUTH = SENTINEL_CHANGED_PEER_AUTH,
+    LOGLEVEL = SENTINEL_CHANGED_LOGLEVEL,
+};
+
 /* In the order of CONFIG GET *. */
 /* clang-format off */
 static const struct config_row rows[] = {
-    {"resolve-hostnames",  SENTINEL_CHANGED_ANNOUNCE,  check_bool,     set_resolve,        show_resolve},
-    {"announce-hostnames", SENTINEL_CHANGED_ANNOUNCE,  check_bool,     set_announce_names, show_announce_names},
-    {"announce-ip",        SENTINEL_CHANGED_ANNOUNCE,  check_host,     set_announce_ip,    show_announce_ip},
-    {"announce-port",      SENTINEL_CHANGED_ANNOUNCE,  check_port,     set_announce_port,  show_announce_port},
-    {"sentinel-user",      SENTINEL_CHANGED_PEER_AUTH, check_text,     set_user,           show_user},
-    {"sentinel-pass",      SENTINEL_CHANGED_PEER_AUTH, check_text,     set_pass,           show_pass},
-    {"loglevel",           SENTINEL_CHANGED_LOGLEVEL,  check_loglevel, set_loglevel,       show_loglevel},
+    {"resolve-hostnames",   NAMING,    check_bool,     set_resolve,        show_resolve},
+    {"announce-hostnames",  NAMING,    check_bool,     set_announce_names, show_announce_names},
+    {"announce-ip",         NAMING,    check_host,     set_announce_ip,    show_announce_ip},
+    {"announce-port",       NAMING,    check_port,     set_announce_port,  show_announce_port},
+    {"sentinel-user",       PEER_AUTH, check_text,     set_user,           show_user},
+    {"sentinel-pass",       PEER_AUTH, check_text,     set_pass,           show_pass},
+    {"loglevel",            LOGLEVEL,  check_loglevel, set_loglevel,       show_loglevel},
 };
 /* clang-format on */
 
@@ -219,7 +225,8 @@ static bool config_check(struct client *c, const struct resp_command *command)
             return false;
         }
         if (is_seen[row]) {
-            resp_write_error(&c->out, "ERR Duplicate argument '%.128s' to SENTINEL CONFIG SET", name);
+            resp_write_error(&c->out, "ERR Duplicate argument '%.128s' to SENTINEL CONFIG SET",
+                             name);
             return false;
         }
         is_seen[row] = true;
@@ -265,7 +272,8 @@ void cmd_sentinel_config(struct client *c, const struct resp_command *command)
     } else if (client_word_is(&command->argv[2], "set")) {
         config_set(c, command);
     } else {
-        resp_write_error(&c->out, "ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are "
-                                  "supported.");
+        resp_write_error(&c->out,
+                         "ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are "
+                         "supported.");
     }
 }

@@ -66,9 +66,9 @@ static bool debug_fill(struct client *c, const struct resp_command *command,
         int64_t value;
 
         if (row == NULL || i + 1 == command->argc) {
-            resp_write_error(&c->out,
-                             "ERR Unknown option or number of arguments for SENTINEL DEBUG '%.128s'",
-                             name->bytes);
+            resp_write_error(
+                &c->out, "ERR Unknown option or number of arguments for SENTINEL DEBUG '%.128s'",
+                name->bytes);
             return false;
         }
         if (!text_to_i64(command->argv[i + 1].bytes, command->argv[i + 1].len, &value) ||

@@ -28,8 +28,8 @@ void cmd_sentinel_forget(struct client *c, const struct resp_command *command)
         return;
     }
     struct event *event = cmd_sentinel_event(c, COMMAND_FORGET);
-    bool is_named = cmd_sentinel_copy(event->command.name, sizeof(event->command.name),
-                                      &command->argv[2]);
+    bool is_named =
+        cmd_sentinel_copy(event->command.name, sizeof(event->command.name), &command->argv[2]);
 
     ASSERT(is_named);
     if (command->argc == 4) {
@@ -37,7 +37,8 @@ void cmd_sentinel_forget(struct client *c, const struct resp_command *command)
             text_cut(event->command.run_id, sizeof(event->command.run_id), who->bytes);
             cmd_sentinel_submit(c, event);
         } else {
-            resp_write_error(&c->out, "ERR Not a run id; a replica or Sentinel is named by ip and port");
+            resp_write_error(&c->out,
+                             "ERR Not a run id; a replica or Sentinel is named by ip and port");
         }
     } else if (number < 1 || number > UINT16_MAX) {
         resp_write_error(&c->out, "ERR Invalid port number.");

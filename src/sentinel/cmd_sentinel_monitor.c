@@ -7,12 +7,12 @@
 #include "sentinel/port.h"
 
 /*
- * SENTINEL MONITOR <name> <ip> <port> <quorum>. The order of the complaints is Sentinel's. A host name is
- * looked up first, off the loop; the client waits for it.
+ * SENTINEL MONITOR <name> <ip> <port> <quorum>. The order of the complaints is Sentinel's. A host
+ * name is looked up first, off the loop; the client waits for it.
  */
 
-/* Sentinel takes any name. One with a comma would break the hello message it stands in, one with white
- * space the line of the file; the port 0 is nobody's. */
+/* Sentinel takes any name. One with a comma would break the hello message it stands in, one with
+ * white space the line of the file; the port 0 is nobody's. */
 static bool name_is_good(const struct resp_text *name)
 {
     if (name->len == 0 || name->len >= MASTER_NAME_MAX) {
@@ -116,8 +116,10 @@ void cmd_sentinel_monitor(struct client *c, const struct resp_command *command)
         resp_write_error(&c->out, "ERR Invalid IP address or hostname specified");
     } else if (!name_is_good(&command->argv[2]) ||
                !cmd_sentinel_copy(order->name, sizeof(order->name), &command->argv[2])) {
-        resp_write_error(&c->out, "ERR Invalid master name: 1 to %d characters, none of them a comma "
-                                  "or white space", MASTER_NAME_MAX - 1);
+        resp_write_error(&c->out,
+                         "ERR Invalid master name: 1 to %d characters, none of them a comma "
+                         "or white space",
+                         MASTER_NAME_MAX - 1);
     } else if (order->addr.ip[0] == '\0') {
         monitor_lookup(c, event);
         return; /* the event waits with the client */

@@ -8,9 +8,9 @@
 #include "sentinel/port.h"
 
 /*
- * SENTINEL SET <name> <option> <value> ... All pairs are checked before one is applied (Valkey 9; Redis
- * leaves the earlier ones applied). Numbers go to the core with one COMMAND_SET, the rest to the
- * configuration; each pair is told as "+set", secrets as ******.
+ * SENTINEL SET <name> <option> <value> ... All pairs are checked before one is applied (Valkey 9;
+ * Redis leaves the earlier ones applied). Numbers go to the core with one COMMAND_SET, the rest to
+ * the configuration; each pair is told as "+set", secrets as ******.
  */
 
 struct set {
@@ -101,9 +101,10 @@ static bool set_script(struct set *s, const char *what, char **field)
     struct client *c = s->client;
 
     if (port_conf(c->port)->deny_scripts_reconfig) {
-        resp_write_error(&c->out, "ERR Reconfiguration of scripts path is denied for security reasons. "
-                                  "Check the deny-scripts-reconfig configuration directive in your "
-                                  "Sentinel configuration");
+        resp_write_error(&c->out,
+                         "ERR Reconfiguration of scripts path is denied for security reasons. "
+                         "Check the deny-scripts-reconfig configuration directive in your "
+                         "Sentinel configuration");
         return false;
     }
     if (!value_is_text(s->word)) {

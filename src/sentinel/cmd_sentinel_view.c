@@ -6,7 +6,8 @@
 #include "sentinel/instance_map.h"
 #include "sentinel/port.h"
 
-/* The SENTINEL subcommands that only look: masters, replicas, monitors, quorum, cached INFO, scripts. */
+/* The SENTINEL subcommands that only look: masters, replicas, monitors, quorum, cached INFO,
+ * scripts. */
 
 static void write_instance(struct client *c, const struct master_state *state,
                            const struct instance_view *view)
@@ -134,13 +135,16 @@ void cmd_sentinel_ckquorum(struct client *c, const struct resp_command *command)
     }
     failover_view_quorum(port_core(c->port), m, &view);
     if (view.quorum_reachable && view.majority_reachable) {
-        buf_printf(&why, "OK %" PRIu32 " usable Sentinels. Quorum and failover authorization can be "
-                         "reached", view.usable);
+        buf_printf(&why,
+                   "OK %" PRIu32 " usable Sentinels. Quorum and failover authorization can be "
+                   "reached",
+                   view.usable);
         resp_write_simple(&c->out, buf_data(&why));
     } else {
         if (!view.quorum_reachable) {
-            buf_append_text(&why, "Not enough available Sentinels to reach the specified quorum for "
-                                  "this master");
+            buf_append_text(&why,
+                            "Not enough available Sentinels to reach the specified quorum for "
+                            "this master");
         }
         if (!view.majority_reachable) {
             buf_append_text(&why, why.len == 0 ? "" : ". ");

@@ -1,6 +1,5 @@
 #include "sentinel/cmd_table.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -60,23 +59,16 @@ uint32_t command_table_id(const struct command_row *row)
     return (uint32_t)(row - rows);
 }
 
-const struct command_row *command_table_find(const char *name, size_t len)
+/* The name in lower case. */
+static const struct command_row *row_named(const char *lower)
 {
-    char lower[COMMAND_NAME_MAX];
-
-    if (len >= sizeof(lower) || memchr(name, '\0', len) != NULL) {
-        return NULL;
-    }
-    for (size_t i = 0; i < len; i++) {
-        lower[i] = (char)tolower((unsigned char)name[i]);
-    }
-    lower[len] = '\0';
-
     size_t low = 0;
     size_t high = COUNT_OF(rows);
+
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         int order = strcmp(lower, rows[middle].name);
+
         if (order == 0) {
             return &rows[middle];
         }
@@ -87,6 +79,21 @@ const struct command_row *command_table_find(const char *name, size_t len)
         }
     }
     return NULL;
+}
+
+const struct command_row *command_table_find(const char *name, size_t len)
+{
+    char lower[COMMAND_NAME_MAX];
+
+    if (len >= sizeof(lower) || memchr(name, '\0', len) != NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < len; i++) {
+        bool is_upper = name[i] >= 'A' && name[i] <= 'Z';
+        lower[i] = (char)(is_upper ? name[i] - 'A' + 'a' : name[i]);
+    }
+    lower[len] = '\0';
+    return row_named(lower);
 }
 
 const struct command_row *command_table_sub(const struct command_row *parent, const char *name,

@@ -8,13 +8,13 @@
 #include "resp/resp.h"
 
 /*
- * Every command the port answers, one row each, alphabetical. Subcommands are rows of their own, named
- * "sentinel|master". A row's index is its id, for bitmaps of ACL rules.
+ * Every command the port answers, one row each, alphabetical. Subcommands are rows of their own,
+ * named "sentinel|master". A row's index is its id, for bitmaps of ACL rules.
  */
 struct client;
 
-/* Runs one command that passed the checks of arity and ACL. Appends one reply to client_out(c), or calls
- * client_wait() and has it answered later. The command lives only during the call. */
+/* Runs one command that passed the checks of arity and ACL. Appends one reply to client_out(c), or
+ * calls client_wait() and has it answered later. The command lives only during the call. */
 typedef void (*command_call)(struct client *c, const struct resp_command *command);
 
 /* Shown by COMMAND INFO in this order. */
@@ -73,12 +73,14 @@ struct command_row {
     const char *group;
     const char *summary;
     const char *complexity;
-    const char *args; /* "name:type" words; s text, i integer, p pattern, t the word itself; then '?'
-                         when it may be left out and '*' when there may be several */
+    const char *args; /* "name:type" words; s text, i integer, p pattern, t the word itself; then
+                         '?' when it may be left out and '*' when there may be several */
     const char *tips; /* parted by commas */
 };
 
-enum { COMMAND_NAME_MAX = 64 /* the longest name below, with room; longer words are unknown at once */ };
+enum {
+    COMMAND_NAME_MAX = 64 /* the longest name below, with room; longer words are unknown at once */
+};
 
 uint32_t command_table_count(void);
 const struct command_row *command_table_at(uint32_t id); /* NULL past the end */

@@ -6,8 +6,8 @@
 
 /*
  * From words to a row of the table, and the checks before it runs: who he is, whether the command
- * exists, its arity, ACL, the rule of the subscribed context, CLIENT PAUSE. The error texts are those of
- * Redis, since clients and tools match them.
+ * exists, its arity, ACL, the rule of the subscribed context, CLIENT PAUSE. The error texts are
+ * those of Redis, since clients and tools match them.
  */
 
 enum { ERROR_WORD_MAX = 128 /* how much of a stranger's words an error repeats, as Redis */ };
@@ -126,17 +126,20 @@ static bool context_allows(struct client *c, const struct command_row *row)
             return true;
         }
     }
-    resp_write_error(&c->out, "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
-                              "QUIT / RESET are allowed in this context", row->name);
+    resp_write_error(&c->out,
+                     "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
+                     "QUIT / RESET are allowed in this context",
+                     row->name);
     return false;
 }
 
 /* CLIENT PAUSE. What other monitors need of us goes on, or pausing would take our vote away (Redis
- * pauses them too); and UNPAUSE, which Redis keeps waiting as well. No command here writes, but PUBLISH
- * counts as one in Redis: WRITE pauses nothing. */
+ * pauses them too); and UNPAUSE, which Redis keeps waiting as well. No command here writes, but
+ * PUBLISH counts as one in Redis: WRITE pauses nothing. */
 static bool pause_holds(const struct client *c, const struct command_row *row)
 {
-    static const char *const passing[] = {"publish", "client|unpause", "sentinel|is-master-down-by-addr",
+    static const char *const passing[] = {"publish", "client|unpause",
+                                          "sentinel|is-master-down-by-addr",
                                           "sentinel|is-primary-down-by-addr"};
 
     if (c->port->paused_until == 0 || c->port->pause_writes_only) {

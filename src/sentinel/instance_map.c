@@ -1,6 +1,7 @@
 #include "sentinel/instance_map.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/addr.h"
 
@@ -19,8 +20,12 @@ static void pair_text(struct pairs *p, const char *key, const char *value)
 
 static void pair_number(struct pairs *p, const char *key, int64_t value)
 {
+    char text[24];
+    int len = snprintf(text, sizeof(text), "%" PRId64,
+                       value); /* formatted once: many pairs are numbers */
+
     resp_write_text(&p->text, key);
-    resp_write_bulkf(&p->text, "%" PRId64, value);
+    resp_write_bulk(&p->text, text, (size_t)len);
     p->count++;
 }
 

@@ -6,8 +6,9 @@
 #include "resp/resp.h"
 
 /*
- * One master, replica or monitor as SENTINEL MASTER, REPLICAS and SENTINELS show it. The order of the
- * fields is a contract: old clients read by position (ip 3, port 5, flags 9, master-link-status 31).
+ * One master, replica or monitor as SENTINEL MASTER, REPLICAS and SENTINELS show it. The order of
+ * the fields is a contract: old clients read by position (ip 3, port 5, flags 9, master-link-status
+ * 31).
  */
 struct instance_map {
     const struct instance_view *view;

@@ -18,21 +18,21 @@
 #include "sentinel/cmd_table.h"
 #include "sentinel/sentinel.h"
 
-/* What we say we are: the last Redis whose Sentinel behaviour (CLIENT SETINFO, CONFIG SET of several)
- * is answered here. Clients choose features by it. */
+/* What we say we are: the last Redis whose Sentinel behaviour (CLIENT SETINFO, CONFIG SET of
+ * several) is answered here. Clients choose features by it. */
 #define PORT_REDIS_VERSION "7.2.4"
 
 enum {
-    PORT_LISTENERS_MAX = 34,           /* Redis binds to 16 addresses; plain and TLS, unix */
-    PORT_BUCKETS = 4096,               /* of clients by id, for replies that come later */
-    PORT_SWEEP_MS = 1000,              /* idle clients, soft limits and rates are looked at this often */
+    PORT_LISTENERS_MAX = 34, /* Redis binds to 16 addresses; plain and TLS, unix */
+    PORT_BUCKETS = 4096,     /* of clients by id, for replies that come later */
+    PORT_SWEEP_MS = 1000,    /* idle clients, soft limits and rates are looked at this often */
     PORT_QUERY_BYTES_MAX = 8 << 20,    /* no Sentinel command needs more, whatever the file says */
     PORT_ARGS_MAX = 64 * 1024,         /* SUBSCRIBE to many channels is the longest */
     PORT_TURN_COMMANDS = 500,          /* of one client before the others get their turn */
     PORT_TURN_OUTPUT_BYTES = 1 << 20,  /* written for one client in one turn; then it waits */
     PORT_CHOKE_BYTES = 1 << 20,        /* a client with so much unread output is not read from */
     PORT_OUTPUT_BYTES_MAX = 256 << 20, /* where the file sets no hard limit */
-    PORT_DENIED_MAX_PER_S = 50,        /* connections above maxclients that still get an error text */
+    PORT_DENIED_MAX_PER_S = 50, /* connections above maxclients that still get an error text */
 };
 
 struct topic; /* a channel or pattern with subscribers: pubsub.c */
@@ -62,21 +62,21 @@ struct sentinel {
     struct client *first; /* by id */
     struct client *last;
     struct client *buckets[PORT_BUCKETS];
-    uint32_t clients;       /* without the doomed */
-    uint32_t waiting;       /* for a reply that comes later */
+    uint32_t clients; /* without the doomed */
+    uint32_t waiting; /* for a reply that comes later */
     uint32_t subscribers;
     uint32_t tracking;
     uint64_t next_id;
     struct client *running; /* whose command runs just now */
     struct client *doomed;
-    struct client *backlog; /* have complete commands that wait for the next turn */
-    struct loop_timer *turn;  /* closes the doomed, serves the backlog */
+    struct client *backlog;  /* have complete commands that wait for the next turn */
+    struct loop_timer *turn; /* closes the doomed, serves the backlog */
     struct loop_timer *sweep;
     struct loop_timer *pause_end;
 
     struct topics channels; /* every one that has subscribers, hashed: see pubsub.c */
     struct topics patterns;
-    struct buf message;     /* the same bytes for all subscribers of a topic */
+    struct buf message; /* the same bytes for all subscribers of a topic */
 
     msec_t paused_until; /* CLIENT PAUSE; 0: not paused */
     bool pause_writes_only;
@@ -132,7 +132,7 @@ struct client {
     struct sentinel *port;
     struct conn *conn;
     uint64_t id;
-    struct client *prev, *next;   /* by id */
+    struct client *prev, *next; /* by id */
     struct client *bucket_next;
     struct client *doomed_next;
     struct client *backlog_prev, *backlog_next;
@@ -194,16 +194,16 @@ static inline struct sentinel_conf *port_conf(const struct sentinel *port)
 
 /* Takes the connection. */
 void client_accept(struct sentinel *port, struct conn *conn);
-void client_free(struct client *c);                 /* at once; the port forgets it */
-void client_doom(struct client *c);                 /* freed in the next turn; nothing runs for it any more */
+void client_free(struct client *c); /* at once; the port forgets it */
+void client_doom(struct client *c); /* freed in the next turn; nothing runs for it any more */
 void client_push(struct client *c, const struct buf *bytes); /* out of band: not a reply */
-void client_turn(void *port);                       /* the doomed and the backlog */
-void client_wake(struct client *c);                 /* its commands go on in the next turn */
+void client_turn(void *arg);                                 /* the doomed and the backlog */
+void client_wake(struct client *c); /* its commands go on in the next turn */
 struct client *client_find(const struct sentinel *port, uint64_t id);
 bool client_is_subscribed(const struct client *c);
 enum conf_client_class client_class(const struct client *c);
-void client_class_changed(struct client *c);        /* its limits are others now */
-void client_sweep(struct client *c, msec_t now);    /* timeout and soft output limit */
+void client_class_changed(struct client *c);     /* its limits are others now */
+void client_sweep(struct client *c, msec_t now); /* timeout and soft output limit */
 
 /* No further command of the client runs until client_answered(). */
 void client_wait(struct client *c, enum client_wait why);
@@ -213,7 +213,7 @@ void client_answered(struct client *c);
 
 /* ---- sentinel.c ---- */
 
-void port_unpause(void *port); /* the end of CLIENT PAUSE */
+void port_unpause(void *arg); /* the end of CLIENT PAUSE */
 
 /* ---- dispatch.c ---- */
 

@@ -7,9 +7,9 @@
 #include "sentinel/port.h"
 
 /*
- * A topic is a channel or a pattern; it exists while somebody listens. All channels stand in an open hash
- * table by name, all patterns in a list, since each is tried against every event anyway. The glob of a
- * pattern is bounded work (text_glob()).
+ * A topic is a channel or a pattern; it exists while somebody listens. All channels stand in an
+ * open hash table by name, all patterns in a list, since each is tried against every event anyway.
+ * The glob of a pattern is bounded work (text_glob()).
  */
 struct topic {
     char *name;
@@ -80,7 +80,8 @@ static struct topic *topic_find(const struct topics *list, const char *name, siz
     return found ? list->items[at] : NULL;
 }
 
-static struct topic *topic_create(struct topics *list, const struct resp_text *name, bool is_pattern)
+static struct topic *topic_create(struct topics *list, const struct resp_text *name,
+                                  bool is_pattern)
 {
     struct topic *t = calloc(1, sizeof(*t));
     bool found;
@@ -95,7 +96,8 @@ static struct topic *topic_create(struct topics *list, const struct resp_text *n
     t->len = name->len;
     t->is_pattern = is_pattern;
     topics_add(list, t);
-    memmove(&list->items[at + 1], &list->items[at], (list->count - 1 - at) * sizeof(t));
+    memmove(&list->items[at + 1], &list->items[at],
+            (list->count - 1 - at) * sizeof(struct topic *));
     list->items[at] = t;
     return t;
 }

@@ -12,17 +12,17 @@ struct client;
 struct sentinel;
 
 enum {
-    PUBSUB_CLIENT_TOPICS_MAX = 1024,    /* there are some 50 events; this is generous */
-    PUBSUB_CLIENT_BYTES_MAX = 1 << 20,  /* of the names of one client's topics */
-    PUBSUB_TOPICS_MAX = 32 * 1024,      /* of each kind; every pattern is tried against every event */
+    PUBSUB_CLIENT_TOPICS_MAX = 1024,   /* there are some 50 events; this is generous */
+    PUBSUB_CLIENT_BYTES_MAX = 1 << 20, /* of the names of one client's topics */
+    PUBSUB_TOPICS_MAX = 32 * 1024, /* of each kind; every pattern is tried against every event */
     PUBSUB_NAME_BYTES_MAX = 16 * 1024,
 };
 
 /* Adds the client to a topic and sends it the confirmation. False and an error reply at a limit. */
 bool pubsub_join(struct client *c, const struct resp_text *name, bool is_pattern);
 
-/* Takes it out of one topic (no matter whether it was in), or with NULL out of all of this kind, and
- * sends the confirmations. */
+/* Takes it out of one topic (no matter whether it was in), or with NULL out of all of this kind,
+ * and sends the confirmations. */
 void pubsub_part(struct client *c, const struct resp_text *name, bool is_pattern);
 
 void pubsub_leave(struct client *c); /* out of everything, silently */

@@ -66,11 +66,12 @@ static void port_on_accept(void *ctx, struct conn *conn)
         return;
     }
     if (conf->options.protected_mode && acl_is_open(port->acl) && !port_is_loopback(conn)) {
-        port_reject(port, conn,
-                    "-DENIED This Sentinel is in protected mode: it has no password, so it only serves "
-                    "the loopback interface. To connect from elsewhere set one (requirepass, or a "
-                    "password of the ACL user default) in its configuration, or, when the network is "
-                    "trusted, protected-mode no.\r\n");
+        port_reject(
+            port, conn,
+            "-DENIED This Sentinel is in protected mode: it has no password, so it only serves "
+            "the loopback interface. To connect from elsewhere set one (requirepass, or a "
+            "password of the ACL user default) in its configuration, or, when the network is "
+            "trusted, protected-mode no.\r\n");
         return;
     }
     client_accept(port, conn);
@@ -151,8 +152,7 @@ static bool port_open(struct sentinel *port, const struct sentinel_settings *set
 {
     const struct conf_options *options = &settings->conf->options;
 
-    if (options->port > 0 &&
-        !port_listen_tcp(port, options->port, NULL, &port->tcp_port, err)) {
+    if (options->port > 0 && !port_listen_tcp(port, options->port, NULL, &port->tcp_port, err)) {
         return false;
     }
     if (options->tls_port > 0 && settings->tls != NULL &&
@@ -181,8 +181,7 @@ static void port_visit_user(void *ctx, struct client *c)
 {
     const struct user_change *change = ctx;
 
-    if (c->user == change->user &&
-        (change->change != ACL_USER_CHANGED || pubsub_is_forbidden(c))) {
+    if (c->user == change->user && (change->change != ACL_USER_CHANGED || pubsub_is_forbidden(c))) {
         client_kill(c);
     }
 }
@@ -194,7 +193,8 @@ static void port_on_acl_change(void *arg, struct acl_user *user, enum acl_change
     client_each(arg, port_visit_user, &what);
 }
 
-static bool port_load_users(struct sentinel *port, const struct sentinel_conf *conf, struct err *err)
+static bool port_load_users(struct sentinel *port, const struct sentinel_conf *conf,
+                            struct err *err)
 {
     struct acl_options options = {
         .is_channels_open = conf->options.acl_pubsub_default == CONF_ACL_PUBSUB_ALLCHANNELS,
@@ -210,15 +210,14 @@ static bool port_load_users(struct sentinel *port, const struct sentinel_conf *c
             return err_wrap(err, "user");
         }
     }
-    if (conf->options.aclfile[0] != '\0' &&
-        !acl_file_load(port->acl, conf->options.aclfile, err)) {
+    if (conf->options.aclfile[0] != '\0' && !acl_file_load(port->acl, conf->options.aclfile, err)) {
         return err_wrap(err, "aclfile");
     }
     return true;
 }
 
-/* Which rule of an ACL is about a row. An alias is what it stands for; a command of ours that ACLs do not
- * know is allowed to those who may run all of its container. */
+/* Which rule of an ACL is about a row. An alias is what it stands for; a command of ours that ACLs
+ * do not know is allowed to those who may run all of its container. */
 static int port_acl_number(const struct command_row *row)
 {
     int number = acl_command_find(row->name, strlen(row->name));
@@ -244,8 +243,7 @@ static void port_set_rates(struct sentinel *port, msec_t now)
     const struct sentinel_counters *n = &port->counters;
 
     if (seconds > 0) {
-        port->commands_per_s =
-            (double)(n->commands_total - port->last_sweep.commands) / seconds;
+        port->commands_per_s = (double)(n->commands_total - port->last_sweep.commands) / seconds;
         port->input_bytes_per_s =
             (double)(n->input_bytes_total - port->last_sweep.input_bytes) / seconds;
         port->output_bytes_per_s =

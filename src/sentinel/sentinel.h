@@ -2,9 +2,10 @@
 #define SENTINEL_SENTINEL_H
 
 /*
- * The Sentinel port: the server side of the protocol that clients, operators and other monitors speak to
- * us (reference/sentinel.md 2.1, 2.2, 2.4, 2.6). It decides nothing: it reads the core, turns commands
- * into events, and publishes what it is told. Links to other servers, the disk and scripts are not here.
+ * The Sentinel port: the server side of the protocol that clients, operators and other monitors
+ * speak to us (reference/sentinel.md 2.1, 2.2, 2.4, 2.6). It decides nothing: it reads the core,
+ * turns commands into events, and publishes what it is told. Links to other servers, the disk and
+ * scripts are not here.
  */
 
 #include <stdbool.h>
@@ -22,20 +23,22 @@
 
 struct sentinel;
 
-/* Everything is only read during sentinel_create(), but for conf, which is asked for by ops->conf(). */
+/* Only read during sentinel_create(). conf is what ops->conf() gives, which must answer from then
+ * on: limits are read there each time they are needed. */
 struct sentinel_settings {
-    const struct sentinel_conf *conf; /* bind, ports, unix socket, limits, requirepass, users, aclfile */
+    const struct sentinel_conf *conf; /* bind, ports, unix socket, requirepass, users, aclfile */
     struct tls_context *tls;          /* of tls_port; NULL when there is none. Outlives the port */
     const char *config_file;          /* absolute path, for INFO; may be "" */
     const char *executable;           /* absolute path, for INFO */
 };
 
-/* What SENTINEL SET and SENTINEL CONFIG SET altered in *ops->conf(), beside what goes to the core. */
+/* What SENTINEL SET and SENTINEL CONFIG SET altered in *ops->conf(), beside what goes to the core.
+ */
 enum sentinel_change {
-    SENTINEL_CHANGED_AUTH = 1,      /* auth-user, auth-pass, rename-command of a master: relink it */
-    SENTINEL_CHANGED_SCRIPTS = 2,   /* of a master */
+    SENTINEL_CHANGED_AUTH = 1,    /* auth-user, auth-pass, rename-command of a master: relink it */
+    SENTINEL_CHANGED_SCRIPTS = 2, /* of a master */
     SENTINEL_CHANGED_PEER_AUTH = 4, /* sentinel-user, sentinel-pass: relink all peers */
-    SENTINEL_CHANGED_ANNOUNCE = 8,  /* announce-ip, announce-port, announce- and resolve-hostnames */
+    SENTINEL_CHANGED_ANNOUNCE = 8, /* announce-ip, announce-port, announce- and resolve-hostnames */
     SENTINEL_CHANGED_LOGLEVEL = 16,
 };
 
@@ -43,9 +46,9 @@ enum sentinel_change {
 struct sentinel_script_view {
     const char *const *argv; /* ends with NULL */
     bool running;
-    pid_t pid;           /* 0 unless running */
-    msec_t run_ms;       /* how long it runs */
-    msec_t delay_ms;     /* scheduled: until it starts, 0 when at once */
+    pid_t pid;       /* 0 unless running */
+    msec_t run_ms;   /* how long it runs */
+    msec_t delay_ms; /* scheduled: until it starts, 0 when at once */
     uint32_t retry_num;
 };
 
@@ -55,32 +58,33 @@ struct sentinel_script_counts {
 };
 
 /*
- * What the daemon does for the port. Every function may be called from inside any callback of the loop;
- * ctx is that of sentinel_create(). None may destroy the port (shutdown() only asks for it).
+ * What the daemon does for the port. Every function may be called from inside any callback of the
+ * loop; ctx is that of sentinel_create(). None may destroy the port (shutdown() only asks for it).
  */
 struct sentinel_ops {
     const struct failover *(*core)(void *ctx);
 
     /*
-     * Feeds failover_step with EVENT_ASK or EVENT_COMMAND (event->now is set) and performs its actions.
-     * Each carries a token; exactly one sentinel_reply_ask() or sentinel_reply_command() must follow
-     * some time, from inside submit() or later. The client that asked waits for it.
+     * Feeds failover_step with EVENT_ASK or EVENT_COMMAND (event->now is set) and performs its
+     * actions. Each carries a token; exactly one sentinel_reply_ask() or sentinel_reply_command()
+     * must follow some time, from inside submit() or later. The client that asked waits for it.
      */
     void (*submit)(void *ctx, const struct event *event);
 
-    /* Read for SET, CONFIG GET and INFO; written by SENTINEL SET (the shell-level settings of a master,
-     * an entry is added when there is none) and SENTINEL CONFIG SET. Never NULL. */
+    /* Read for SET, CONFIG GET and INFO; written by SENTINEL SET (the shell-level settings of a
+     * master, an entry is added when there is none) and SENTINEL CONFIG SET. Never NULL. */
     struct sentinel_conf *(*conf)(void *ctx);
 
-    /* *conf() was altered: bits of enum sentinel_change; master is NULL unless one is concerned. Apply
-     * it. A COMMAND_SET or COMMAND_FLUSH with a token follows by submit() and must be answered when the
-     * file is on disk. */
+    /* *conf() was altered: bits of enum sentinel_change; master is NULL unless one is concerned.
+     * Apply it. A COMMAND_SET or COMMAND_FLUSH with a token follows by submit() and must be
+     * answered when the file is on disk. */
     void (*changed)(void *ctx, uint32_t changes, const char *master);
 
     /* As an ACTION_NOTE of the core: log it, publish it here, run the notification script. */
     void (*note)(void *ctx, const struct note *note);
 
-    /* PUBLISH __sentinel__:hello, len bytes and a '\0': parse it and feed it as EVENT_HELLO, link 0. */
+    /* PUBLISH __sentinel__:hello, len bytes and a '\0': parse it and feed it as EVENT_HELLO, link
+     * 0. */
     void (*hello)(void *ctx, const char *text, size_t len);
 
     /* SENTINEL INFO-CACHE: the last INFO of a link and when it came. False: none. *text stays the
@@ -98,17 +102,18 @@ struct sentinel_ops {
     void (*shutdown)(void *ctx);
 };
 
-/* Opens every listener. NULL and *err when an address cannot be had or a user line is wrong; nothing
- * stays open then. ops, loop and settings->tls must live as long as the port. */
+/* Opens every listener. NULL and *err when an address cannot be had or a user line is wrong;
+ * nothing stays open then. ops, loop and settings->tls must live as long as the port. */
 struct sentinel *sentinel_create(struct loop *loop, const struct sentinel_settings *settings,
                                  const struct sentinel_ops *ops, void *ctx,
                                  struct err *err) MUST_CHECK;
 
-/* Closes listeners and clients at once (but for replies already written, which are flushed as far as the
- * kernel takes them). Accepts NULL. */
+/* Closes listeners and clients at once (but for replies already written, which are flushed as far
+ * as the kernel takes them). Accepts NULL. */
 void sentinel_destroy(struct sentinel *port);
 
-/* To every subscriber of the channel and of patterns that match it. Returns how many messages went out. */
+/* To every subscriber of the channel and of patterns that match it. Returns how many messages went
+ * out. */
 uint32_t sentinel_publish(struct sentinel *port, const char *channel, const char *payload);
 
 /* The answer to EVENT_ASK. leader "" is "*". A token whose client is gone is ignored. */

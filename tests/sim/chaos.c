@@ -435,6 +435,46 @@ static bool chaos_demand_liveness(struct world *w)
     return !w->has_failed;
 }
 
+/* A master dies for good while its monitors cannot talk to each other, and the network heals: with every
+ * replica fit and nobody coming back, only a failover that is tried again helps. */
+static bool chaos_last_blow(struct world *w)
+{
+    uint16_t each = (uint16_t)(1 + w->config.replicas);
+    uint16_t group = (uint16_t)world_random(w, w->config.groups);
+    uint16_t master = WORLD_NOBODY;
+
+    for (uint16_t i = (uint16_t)(group * each); i < (group + 1) * each; i++) {
+        master = w->servers[i].role == ROLE_MASTER ? i : master;
+    }
+    if (master == WORLD_NOBODY || w->config.replicas == 0) {
+        return true;
+    }
+    STORY(w, "world", "one more master dies, for good");
+    w->is_quiet = false;
+    if (world_chance(w, 50)) {
+        redis_kill(w, master);
+    } else {
+        redis_power_off(w, master);
+    }
+    msec_t silent = w->config.down_after_ms + (msec_t)world_random(w, 100);
+
+    for (uint16_t a = w->servers_count; a < w->net->hosts && world_chance(w, 70); a++) {
+        for (uint16_t b = w->servers_count; b < w->net->hosts; b++) {
+            net_cut(w, a, b, a != b && world_chance(w, 60));
+        }
+    }
+    world_run(w, w->now + silent / 2 + (msec_t)world_random(w, (uint64_t)silent));
+    net_heal(w);
+    STORY(w, "network", "every cut heals");
+    if (w->has_failed || !chaos_demand_liveness(w)) {
+        return false;
+    }
+    if (monitor_master_addr(w, 0, group) == w->servers[master].addr) {
+        world_fail(w, "the dead %s is still the master", w->servers[master].name);
+    }
+    return !w->has_failed;
+}
+
 bool chaos_run(struct world *w)
 {
     w->chaos = calloc(1, sizeof(*w->chaos));
@@ -448,5 +488,5 @@ bool chaos_run(struct world *w)
         return false;
     }
     chaos_heal(w);
-    return chaos_demand_liveness(w);
+    return chaos_demand_liveness(w) && (world_chance(w, 50) || chaos_last_blow(w));
 }

@@ -56,6 +56,7 @@ struct checker {
     struct watched *watched; /* [monitor * groups + group] */
     struct opinion *opinions;
     struct known_facts *facts; /* [monitor * servers + server] */
+    bool *named_anew;      /* of each group: an operator gave it an address, in epoch 0 */
     uint64_t *epochs;      /* of each monitor, in memory */
     uint64_t *disk_epochs;
     uint64_t *vote_epochs; /* the newest in which a vote of its left */
@@ -72,11 +73,12 @@ void checker_create(struct world *w)
     c->watched = calloc(pairs, sizeof(*c->watched));
     c->opinions = calloc(pairs * w->monitors_count, sizeof(*c->opinions));
     c->facts = calloc((size_t)w->monitors_count * w->servers_count, sizeof(*c->facts));
+    c->named_anew = calloc(w->config.groups, sizeof(*c->named_anew));
     c->epochs = calloc(w->monitors_count, sizeof(*c->epochs));
     c->disk_epochs = calloc(w->monitors_count, sizeof(*c->disk_epochs));
     c->vote_epochs = calloc(w->monitors_count, sizeof(*c->vote_epochs));
     ASSERT(c->records != NULL && c->watched != NULL && c->opinions != NULL && c->facts != NULL);
-    ASSERT(c->epochs != NULL && c->disk_epochs != NULL && c->vote_epochs != NULL);
+    ASSERT(c->named_anew != NULL && c->epochs != NULL && c->disk_epochs != NULL && c->vote_epochs != NULL);
     for (size_t i = 0; i < pairs; i++) {
         c->watched[i].opinions = &c->opinions[i * w->monitors_count];
         c->watched[i].forced_at = -FORCED_MS;
@@ -93,6 +95,7 @@ void checker_destroy(struct world *w)
         free(c->watched);
         free(c->opinions);
         free(c->facts);
+        free(c->named_anew);
         free(c->epochs);
         free(c->disk_epochs);
         free(c->vote_epochs);
@@ -425,7 +428,7 @@ static void checker_hello(struct world *w, const struct monitor *m, const struct
     uint16_t group = world_group_named(w, a->hello.master_name);
     uint32_t addr = world_addr_id(w, &a->hello.master_addr);
 
-    if (group == WORLD_NOBODY || a->hello.config_epoch == 0) {
+    if (group == WORLD_NOBODY || (a->hello.config_epoch == 0 && w->checker->named_anew[group])) {
         return;
     }
     struct record override = {RECORD_OVERRIDE, 0, group, a->hello.config_epoch, 0};
@@ -507,6 +510,7 @@ void checker_command(struct world *w, const struct monitor *m, const struct comm
     } else if (command->type == COMMAND_REMOVE) { /* the name begins anew */
         watched->config_epoch = 0;
         watched->is_renewed = true;
+        w->checker->named_anew[group] = true;
     }
 }
 
@@ -676,7 +680,7 @@ static bool checker_group_settled(const struct world *w, uint16_t group, char wh
     for (uint16_t i = 0; i < w->servers_count; i++) {
         const struct redis *r = &w->servers[i];
 
-        if (r->group != group || r->addr == master || !checker_is_known(w, r->addr, group)) {
+        if (r->group != group || r->addr == master || !r->is_alive || !checker_is_known(w, r->addr, group)) {
             continue;
         }
         if (r->role != ROLE_REPLICA || r->master_addr != master || r->repl != REPL_ONLINE) {

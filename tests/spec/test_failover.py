@@ -504,7 +504,7 @@ def test_forget_drops_one_dead_replica_for_good(site):
     gone.kill()
     for monitor in s.monitors:
         wait_until(lambda m=monitor: any("s_down" in r["flags"] for r in m.replicas(s.name)), 10)
-        assert monitor.call("SENTINEL", "FORGET", s.name, f"{gone.host}:{gone.port}") == "OK"
+        assert monitor.call("SENTINEL", "FORGET", s.name, gone.host, gone.port) == "OK"
         wait_until(lambda m=monitor: len(m.replicas(s.name)) == 1, 5)
         wait_until(lambda m=monitor: gone.addr not in m.state().replicas[s.name], 5)
     stays_true(lambda: all(len(m.replicas(s.name)) == 1 for m in s.monitors), 3)

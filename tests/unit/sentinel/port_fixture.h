@@ -9,8 +9,9 @@
 #include "sentinel/sentinel.h"
 
 /*
- * A port on a real loop, with a real core behind it whose disk is instant (or held by the test) and whose
- * links lead nowhere. The test is the client: it writes bytes and turns the loop until the reply is there.
+ * A port on a real loop, with a real core behind it whose disk is instant (or held by the test) and
+ * whose links lead nowhere. The test is the client: it writes bytes and turns the loop until the
+ * reply is there.
  */
 enum { FIXTURE_NOTES_MAX = 64, FIXTURE_LIMIT_MS = 5000 };
 
@@ -26,14 +27,15 @@ struct fixture {
     uint32_t changes;
     char changed_master[MASTER_NAME_MAX];
     bool shutdown_asked;
-    bool hold_disk;      /* PERSISTED does not come until fixture_disk() */
+    bool hold_disk; /* PERSISTED does not come until fixture_disk() */
     bool disk_fails;
     bool refuse_answers; /* submit() is never answered */
     uint64_t disk_seq;
     struct loop_timer *stop;
 };
 
-/* conf lines, as in sentinel.conf; port and bind are set. Fails the test when the port cannot open. */
+/* conf lines, as in sentinel.conf; port and bind are set. Fails the test when the port cannot open.
+ */
 void fixture_open(struct fixture *f, const char *conf);
 bool fixture_try(struct fixture *f, const char *conf, struct err *err);
 void fixture_close(struct fixture *f);

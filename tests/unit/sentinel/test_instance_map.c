@@ -17,7 +17,8 @@ static void expect_keys(const struct instance_map *map, enum resp_version versio
     struct buf out = {0};
 
     instance_map_write(&out, version, map);
-    assert_int_equal(resp_reply_read(&reader, &out, &resp_reply_limits_default, &value), RESP_READY);
+    assert_int_equal(resp_reply_read(&reader, &out, &resp_reply_limits_default, &value),
+                     RESP_READY);
     assert_true(resp_is(value, version == RESP_3 ? RESP_MAP : RESP_ARRAY));
     assert_int_equal(value->count, 2 * count);
     for (size_t i = 0; i < count; i++) {
@@ -36,7 +37,8 @@ static void value_of(const struct instance_map *map, const char *key, char text[
     struct buf out = {0};
 
     instance_map_write(&out, RESP_2, map);
-    assert_int_equal(resp_reply_read(&reader, &out, &resp_reply_limits_default, &value), RESP_READY);
+    assert_int_equal(resp_reply_read(&reader, &out, &resp_reply_limits_default, &value),
+                     RESP_READY);
     const struct resp_value *found = resp_map_get(value, key);
     assert_non_null(found);
     assert_true(strlen(resp_text(found)) < 256);
@@ -50,17 +52,51 @@ static const struct master_config config = {
 
 static void test_master(void **state)
 {
-    static const char *const keys[] = {
-        "name", "ip", "port", "runid", "flags", "link-pending-commands", "link-refcount",
-        "last-ping-sent", "last-ok-ping-reply", "last-ping-reply", "down-after-milliseconds",
-        "info-refresh", "role-reported", "role-reported-time", "config-epoch", "num-slaves",
-        "num-other-sentinels", "quorum", "failover-timeout", "parallel-syncs"};
-    static const char *const all[] = {
-        "name", "ip", "port", "runid", "flags", "link-pending-commands", "link-refcount",
-        "failover-state", "last-ping-sent", "last-ok-ping-reply", "last-ping-reply", "s-down-time",
-        "o-down-time", "down-after-milliseconds", "info-refresh", "role-reported",
-        "role-reported-time", "config-epoch", "num-slaves", "num-other-sentinels", "quorum",
-        "failover-timeout", "parallel-syncs", "notification-script", "client-reconfig-script"};
+    static const char *const keys[] = {"name",
+                                       "ip",
+                                       "port",
+                                       "runid",
+                                       "flags",
+                                       "link-pending-commands",
+                                       "link-refcount",
+                                       "last-ping-sent",
+                                       "last-ok-ping-reply",
+                                       "last-ping-reply",
+                                       "down-after-milliseconds",
+                                       "info-refresh",
+                                       "role-reported",
+                                       "role-reported-time",
+                                       "config-epoch",
+                                       "num-slaves",
+                                       "num-other-sentinels",
+                                       "quorum",
+                                       "failover-timeout",
+                                       "parallel-syncs"};
+    static const char *const all[] = {"name",
+                                      "ip",
+                                      "port",
+                                      "runid",
+                                      "flags",
+                                      "link-pending-commands",
+                                      "link-refcount",
+                                      "failover-state",
+                                      "last-ping-sent",
+                                      "last-ok-ping-reply",
+                                      "last-ping-reply",
+                                      "s-down-time",
+                                      "o-down-time",
+                                      "down-after-milliseconds",
+                                      "info-refresh",
+                                      "role-reported",
+                                      "role-reported-time",
+                                      "config-epoch",
+                                      "num-slaves",
+                                      "num-other-sentinels",
+                                      "quorum",
+                                      "failover-timeout",
+                                      "parallel-syncs",
+                                      "notification-script",
+                                      "client-reconfig-script"};
     struct instance_view v = {.kind = KIND_MASTER, .last_ok_reply = 900, .role = ROLE_MASTER};
     struct instance_map map = {.view = &v, .name = "mymaster", .config = &config, .now = 1000};
     char text[256];
@@ -88,14 +124,32 @@ static void test_master(void **state)
 
 static void test_replica(void **state)
 {
-    static const char *const keys[] = {
-        "name", "ip", "port", "runid", "flags", "link-pending-commands", "link-refcount",
-        "last-ping-sent", "last-ok-ping-reply", "last-ping-reply", "down-after-milliseconds",
-        "info-refresh", "role-reported", "role-reported-time", "master-link-down-time",
-        "master-link-status", "master-host", "master-port", "slave-priority", "slave-repl-offset",
-        "replica-announced"};
-    struct instance_view v = {.kind = KIND_REPLICA, .role = ROLE_REPLICA, .priority = 100,
-                              .disconnected = true, .reconf_done = true};
+    static const char *const keys[] = {"name",
+                                       "ip",
+                                       "port",
+                                       "runid",
+                                       "flags",
+                                       "link-pending-commands",
+                                       "link-refcount",
+                                       "last-ping-sent",
+                                       "last-ok-ping-reply",
+                                       "last-ping-reply",
+                                       "down-after-milliseconds",
+                                       "info-refresh",
+                                       "role-reported",
+                                       "role-reported-time",
+                                       "master-link-down-time",
+                                       "master-link-status",
+                                       "master-host",
+                                       "master-port",
+                                       "slave-priority",
+                                       "slave-repl-offset",
+                                       "replica-announced"};
+    struct instance_view v = {.kind = KIND_REPLICA,
+                              .role = ROLE_REPLICA,
+                              .priority = 100,
+                              .disconnected = true,
+                              .reconf_done = true};
     struct instance_map map = {.view = &v, .name = "mymaster", .config = &config, .now = 1000};
     char text[256];
 
@@ -130,10 +184,20 @@ static void test_host_names(void **state)
 
 static void test_peer(void **state)
 {
-    static const char *const keys[] = {
-        "name", "ip", "port", "runid", "flags", "link-pending-commands", "link-refcount",
-        "last-ping-sent", "last-ok-ping-reply", "last-ping-reply", "down-after-milliseconds",
-        "last-hello-message", "voted-leader", "voted-leader-epoch"};
+    static const char *const keys[] = {"name",
+                                       "ip",
+                                       "port",
+                                       "runid",
+                                       "flags",
+                                       "link-pending-commands",
+                                       "link-refcount",
+                                       "last-ping-sent",
+                                       "last-ok-ping-reply",
+                                       "last-ping-reply",
+                                       "down-after-milliseconds",
+                                       "last-hello-message",
+                                       "voted-leader",
+                                       "voted-leader-epoch"};
     struct instance_view v = {.kind = KIND_PEER, .run_id = "abc", .master_down = true};
     struct instance_map map = {.view = &v, .name = "mymaster", .config = &config, .now = 1000};
     char text[256];

@@ -42,7 +42,7 @@ static void talk(const struct talk *lines, size_t count)
 }
 
 #define TALK(lines) talk(lines, COUNT_OF(lines))
-#define NO_MASTER "-ERR No such master with that name\r\n"
+#define NO_MASTER   "-ERR No such master with that name\r\n"
 
 static void test_errors(void **state)
 {
@@ -52,11 +52,13 @@ static void test_errors(void **state)
         {"SENTINEL", "-ERR wrong number of arguments for 'sentinel' command\r\n"},
         {"SENTINEL foo", "-ERR unknown subcommand 'foo'. Try SENTINEL HELP.\r\n"},
         {"SENTINEL MASTER", "-ERR wrong number of arguments for 'sentinel|master' command\r\n"},
-        {"sentinel|master x", "-ERR unknown command 'sentinel|master', with args beginning with: 'x' \r\n"},
+        {"sentinel|master x",
+         "-ERR unknown command 'sentinel|master', with args beginning with: 'x' \r\n"},
         {"CLIENT MAINT_NOTIFICATIONS ON",
          "-ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP.\r\n"},
-        {"AUTH x", "-ERR AUTH <password> called without any password configured for the default user. "
-                   "Are you sure your configuration is correct?\r\n"},
+        {"AUTH x",
+         "-ERR AUTH <password> called without any password configured for the default user. "
+         "Are you sure your configuration is correct?\r\n"},
         {"HELLO 4", "-NOPROTO unsupported protocol version\r\n"},
         {"PUBLISH a b", "-ERR Only HELLO messages are accepted by Sentinel instances.\r\n"},
         {"PING", "+PONG\r\n"},
@@ -74,8 +76,9 @@ static void test_sentinel(void **state)
         {"SENTINEL MASTER nope", NO_MASTER},
         {"SENTINEL REPLICAS mymaster", "*0\r\n"},
         {"SENTINEL SENTINELS mymaster", "*0\r\n"},
-        {"SENTINEL CKQUORUM mymaster", "-NOQUORUM 1 usable Sentinels. Not enough available Sentinels to "
-                                       "reach the specified quorum for this master\r\n"},
+        {"SENTINEL CKQUORUM mymaster",
+         "-NOQUORUM 1 usable Sentinels. Not enough available Sentinels to "
+         "reach the specified quorum for this master\r\n"},
         {"SENTINEL FAILOVER nope", NO_MASTER},
         {"SENTINEL FAILOVER mymaster", "-NOGOODSLAVE No suitable replica to promote\r\n"},
         {"SENTINEL MYID", "$40\r\n0123456789abcdef0123456789abcdef01234567\r\n"},
@@ -105,8 +108,7 @@ static void test_sentinel(void **state)
 
     (void)state;
     TALK(lines);
-    assert_int_equal(failover_tuning_now(f.core)->ping_period,
-                     failover_tuning_default.ping_period);
+    assert_int_equal(failover_tuning_now(f.core)->ping_period, failover_tuning_default.ping_period);
 }
 
 static void test_monitor(void **state)
@@ -172,7 +174,8 @@ static void test_set(void **state)
 {
     static const struct talk lines[] = {
         {"SENTINEL SET mymaster QUORUM 3 auth-pass geheim auth-user u rename-command CONFIG cfg "
-         "down-after-milliseconds 1234", "+OK\r\n"},
+         "down-after-milliseconds 1234",
+         "+OK\r\n"},
     };
     struct master_state now;
     const struct conf_master *m = sentinel_conf_find(&f.conf, "mymaster");
@@ -224,8 +227,8 @@ static void test_hello(void **state)
     close(fd);
 }
 
-/* A client whose command waits for the disk gets all its replies, in order, when it is done; the others
- * are served meanwhile. */
+/* A client whose command waits for the disk gets all its replies, in order, when it is done; the
+ * others are served meanwhile. */
 static void test_waits_for_disk(void **state)
 {
     int fd = fixture_connect(&f);
@@ -233,7 +236,8 @@ static void test_waits_for_disk(void **state)
 
     (void)state;
     f.hold_disk = true;
-    fixture_ask(&f, fd, "PING 1\r\nSENTINEL SET mymaster quorum 5\r\nPING 2\r\nSENTINEL MYID\r\nGET");
+    fixture_ask(&f, fd,
+                "PING 1\r\nSENTINEL SET mymaster quorum 5\r\nPING 2\r\nSENTINEL MYID\r\nGET");
     fixture_expect(&f, fd, "$1\r\n1\r\n");
     fixture_expect_silence(&f, fd);
     fixture_say(&f, other, "PING", "+PONG\r\n");
@@ -241,8 +245,9 @@ static void test_waits_for_disk(void **state)
     fixture_expect_silence(&f, fd);
     f.hold_disk = false;
     fixture_disk(&f);
-    fixture_expect(&f, fd, "+OK\r\n$1\r\n2\r\n$40\r\n0123456789abcdef0123456789abcdef01234567\r\n"
-                           "-ERR unknown command 'GET', with args beginning with: \r\n$1\r\n3\r\n");
+    fixture_expect(&f, fd,
+                   "+OK\r\n$1\r\n2\r\n$40\r\n0123456789abcdef0123456789abcdef01234567\r\n"
+                   "-ERR unknown command 'GET', with args beginning with: \r\n$1\r\n3\r\n");
     close(fd);
     close(other);
 }
@@ -286,8 +291,7 @@ static void test_reply_modes(void **state)
     static const struct talk lines[] = {
         {"CLIENT REPLY SKIP\r\nPING 1\r\nPING 2", "$1\r\n2\r\n"},
         {"CLIENT REPLY OFF\r\nPING 1\r\nSENTINEL FLUSHCONFIG\r\nCLIENT REPLY ON", "+OK\r\n"},
-        {"PING 3\r\nCLIENT REPLY SKIP\r\nSENTINEL FLUSHCONFIG\r\nPING 4",
-         "$1\r\n3\r\n$1\r\n4\r\n"},
+        {"PING 3\r\nCLIENT REPLY SKIP\r\nSENTINEL FLUSHCONFIG\r\nPING 4", "$1\r\n3\r\n$1\r\n4\r\n"},
     };
 
     (void)state;
@@ -385,10 +389,21 @@ static void test_help(void **state)
 /* Each reply of COMMAND and INFO is well formed in both protocols. */
 static void test_shapes(void **state)
 {
-    static const char *const lines[] = {
-        "COMMAND", "COMMAND DOCS", "COMMAND INFO", "COMMAND LIST", "INFO", "CLIENT LIST",
-        "CLIENT TRACKINGINFO", "SENTINEL MASTERS", "SENTINEL DEBUG", "SENTINEL CONFIG GET *",
-        "ACL LIST", "ACL CAT", "ACL GETUSER default", "HELLO", "COMMAND INFO nope ping"};
+    static const char *const lines[] = {"COMMAND",
+                                        "COMMAND DOCS",
+                                        "COMMAND INFO",
+                                        "COMMAND LIST",
+                                        "INFO",
+                                        "CLIENT LIST",
+                                        "CLIENT TRACKINGINFO",
+                                        "SENTINEL MASTERS",
+                                        "SENTINEL DEBUG",
+                                        "SENTINEL CONFIG GET *",
+                                        "ACL LIST",
+                                        "ACL CAT",
+                                        "ACL GETUSER default",
+                                        "HELLO",
+                                        "COMMAND INFO nope ping"};
 
     (void)state;
     for (int version = 2; version <= 3; version++) {
@@ -422,15 +437,24 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_errors),        TEST(test_sentinel),
-        TEST(test_monitor),       TEST(test_monitor_by_name),
-        TEST(test_set_is_atomic), TEST(test_set),
-        TEST(test_config),        TEST(test_hello),
-        TEST(test_waits_for_disk), TEST(test_disk_fails),
-        TEST(test_gone_while_waiting), TEST(test_reply_modes),
-        TEST(test_pause),         TEST(test_kill),
-        TEST(test_quit_and_reset), TEST(test_shutdown),
-        TEST(test_help),          TEST(test_shapes),
+        TEST(test_errors),
+        TEST(test_sentinel),
+        TEST(test_monitor),
+        TEST(test_monitor_by_name),
+        TEST(test_set_is_atomic),
+        TEST(test_set),
+        TEST(test_config),
+        TEST(test_hello),
+        TEST(test_waits_for_disk),
+        TEST(test_disk_fails),
+        TEST(test_gone_while_waiting),
+        TEST(test_reply_modes),
+        TEST(test_pause),
+        TEST(test_kill),
+        TEST(test_quit_and_reset),
+        TEST(test_shutdown),
+        TEST(test_help),
+        TEST(test_shapes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,10 +63,11 @@ static void test_noauth(void **state)
     fixture_say(&f, fd, "SENTINEL nope", noauth);
     fixture_say(&f, fd, "AUTH falsch", wrong);
     fixture_say(&f, fd, "HELLO 3 AUTH default falsch", wrong);
-    fixture_say(&f, fd, "HELLO 3",
-                "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
-                "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
-                "RESP protocol version at the same time\r\n");
+    fixture_say(
+        &f, fd, "HELLO 3",
+        "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
+        "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
+        "RESP protocol version at the same time\r\n");
     fixture_say(&f, fd, "AUTH geheim", "+OK\r\n");
     fixture_say(&f, fd, "PING", "+PONG\r\n");
     fixture_say(&f, fd, "AUTH reader r", "+OK\r\n");
@@ -179,7 +180,8 @@ static void test_query_limit(void **state)
     assert_int_equal(n.overflows_total, 1);
 }
 
-/* One that asks for ever and never reads: it stops being read, the others go on, memory is bounded. */
+/* One that asks for ever and never reads: it stops being read, the others go on, memory is bounded.
+ */
 static void test_never_reads(void **state)
 {
     static const char ask[] = "COMMAND DOCS\r\nCOMMAND\r\nINFO\r\n";
@@ -271,17 +273,63 @@ static void test_rename(void **state)
     close(fd);
 }
 
-/* Words of the protocol in random order, cut anywhere, from several clients that come and go. Whatever
- * happens, one that behaves is served. Replay: the seed is fixed. */
+/* Words of the protocol in random order, cut anywhere, from several clients that come and go.
+ * Whatever happens, one that behaves is served. Replay: the seed is fixed. */
 static void test_random_words(void **state)
 {
-    static const char *const words[] = {
-        "SENTINEL", "MASTERS", "SET", "mymaster", "quorum", "1", "\r\n", "\r\n", "\r\n", "*2\r\n",
-        "$4\r\n", "PING", "SUBSCRIBE a b c\r\n", "PSUBSCRIBE *\r\n", "UNSUBSCRIBE\r\n", "HELLO 3\r\n",
-        "HELLO 2\r\n", "CLIENT", "KILL", "LIST", "TYPE", "normal", "pubsub", "REPLY", "OFF", "ON", "SKIP",
-        "PAUSE", "UNPAUSE", "RESET", "QUIT", "MONITOR", "x", "127.0.0.1", "7000", "2", "REMOVE",
-        "FLUSHCONFIG", "\"", "COMMAND", "DOCS", "INFO", "ACL", "SETUSER", "DELUSER", "PUBLISH",
-        "__sentinel__:hello", "IS-MASTER-DOWN-BY-ADDR", "*", "-1", "$-1\r\n", "*-1\r\n", "FAILOVER"};
+    static const char *const words[] = {"SENTINEL",
+                                        "MASTERS",
+                                        "SET",
+                                        "mymaster",
+                                        "quorum",
+                                        "1",
+                                        "\r\n",
+                                        "\r\n",
+                                        "\r\n",
+                                        "*2\r\n",
+                                        "$4\r\n",
+                                        "PING",
+                                        "SUBSCRIBE a b c\r\n",
+                                        "PSUBSCRIBE *\r\n",
+                                        "UNSUBSCRIBE\r\n",
+                                        "HELLO 3\r\n",
+                                        "HELLO 2\r\n",
+                                        "CLIENT",
+                                        "KILL",
+                                        "LIST",
+                                        "TYPE",
+                                        "normal",
+                                        "pubsub",
+                                        "REPLY",
+                                        "OFF",
+                                        "ON",
+                                        "SKIP",
+                                        "PAUSE",
+                                        "UNPAUSE",
+                                        "RESET",
+                                        "QUIT",
+                                        "MONITOR",
+                                        "x",
+                                        "127.0.0.1",
+                                        "7000",
+                                        "2",
+                                        "REMOVE",
+                                        "FLUSHCONFIG",
+                                        "\"",
+                                        "COMMAND",
+                                        "DOCS",
+                                        "INFO",
+                                        "ACL",
+                                        "SETUSER",
+                                        "DELUSER",
+                                        "PUBLISH",
+                                        "__sentinel__:hello",
+                                        "IS-MASTER-DOWN-BY-ADDR",
+                                        "*",
+                                        "-1",
+                                        "$-1\r\n",
+                                        "*-1\r\n",
+                                        "FAILOVER"};
     struct prng random;
     int fds[8];
 

@@ -33,14 +33,16 @@ static void test_channel_and_pattern(void **state)
     int fd = fixture_connect(&f);
 
     (void)state;
-    fixture_say(&f, fd, "SUBSCRIBE +sdown +sdown", "*3\r\n$9\r\nsubscribe\r\n$6\r\n+sdown\r\n:1\r\n"
-                                                   "*3\r\n$9\r\nsubscribe\r\n$6\r\n+sdown\r\n:1\r\n");
+    fixture_say(&f, fd, "SUBSCRIBE +sdown +sdown",
+                "*3\r\n$9\r\nsubscribe\r\n$6\r\n+sdown\r\n:1\r\n"
+                "*3\r\n$9\r\nsubscribe\r\n$6\r\n+sdown\r\n:1\r\n");
     fixture_say(&f, fd, "PSUBSCRIBE [-+]sdown",
                 "*3\r\n$10\r\npsubscribe\r\n$9\r\n[-+]sdown\r\n:2\r\n");
     assert_int_equal(sentinel_publish(f.port, "+sdown", "master m"), 2);
-    fixture_expect(&f, fd, "*3\r\n$7\r\nmessage\r\n$6\r\n+sdown\r\n$8\r\nmaster m\r\n"
-                           "*4\r\n$8\r\npmessage\r\n$9\r\n[-+]sdown\r\n$6\r\n+sdown\r\n"
-                           "$8\r\nmaster m\r\n");
+    fixture_expect(&f, fd,
+                   "*3\r\n$7\r\nmessage\r\n$6\r\n+sdown\r\n$8\r\nmaster m\r\n"
+                   "*4\r\n$8\r\npmessage\r\n$9\r\n[-+]sdown\r\n$6\r\n+sdown\r\n"
+                   "$8\r\nmaster m\r\n");
     assert_int_equal(sentinel_publish(f.port, "+odown", "x"), 0);
     fixture_say(&f, fd, "UNSUBSCRIBE", "*3\r\n$11\r\nunsubscribe\r\n$6\r\n+sdown\r\n:1\r\n");
     fixture_say(&f, fd, "PUNSUBSCRIBE nope", "*3\r\n$12\r\npunsubscribe\r\n$4\r\nnope\r\n:1\r\n");
@@ -74,9 +76,10 @@ static void test_resp2_context(void **state)
     fixture_say(&f, fd, "SUBSCRIBE a", "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
     fixture_say(&f, fd, "PING", "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
     fixture_say(&f, fd, "PING x", "*2\r\n$4\r\npong\r\n$1\r\nx\r\n");
-    fixture_say(&f, fd, "SENTINEL MASTERS",
-                "-ERR Can't execute 'sentinel|masters': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
-                "QUIT / RESET are allowed in this context\r\n");
+    fixture_say(
+        &f, fd, "SENTINEL MASTERS",
+        "-ERR Can't execute 'sentinel|masters': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
+        "QUIT / RESET are allowed in this context\r\n");
     fixture_say(&f, fd, "GET x", "-ERR unknown command 'GET', with args beginning with: 'x' \r\n");
     fixture_say(&f, fd, "RESET", "+RESET\r\n");
     fixture_say(&f, fd, "PING", "+PONG\r\n");
@@ -93,8 +96,9 @@ static void test_own_event(void **state)
     (void)state;
     fixture_say(&f, fd, "PSUBSCRIBE *", "*3\r\n$10\r\npsubscribe\r\n$1\r\n*\r\n:1\r\n");
     fixture_say(&f, other, "SENTINEL SET mymaster auth-pass geheim quorum 2", "+OK\r\n");
-    fixture_expect(&f, fd, "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$4\r\n+set\r\n$47\r\n"
-                           "master mymaster 127.0.0.1 6379 auth-pass ******");
+    fixture_expect(&f, fd,
+                   "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$4\r\n+set\r\n$47\r\n"
+                   "master mymaster 127.0.0.1 6379 auth-pass ******");
     close(fd);
     close(other);
 }
