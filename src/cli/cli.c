@@ -126,20 +126,25 @@ static bool cli_is_sentinel_name(const char *argv0)
     return strstr(name, "redis-sentinel") != NULL || strstr(name, "valkey-sentinel") != NULL;
 }
 
-/* Takes every "--sentinel" out of argv; true when there was one. */
-static bool cli_take_sentinel_word(int *argc, char **argv)
+/* "--sentinel" alone is the mode; followed by words it is a directive of that name, as in Redis. */
+static bool cli_has_sentinel_word(int argc, char **argv)
 {
-    int kept = 1;
-
-    for (int i = 1; i < *argc; i++) {
-        if (strcmp(argv[i], "--sentinel") != 0) {
-            argv[kept++] = argv[i];
+    for (int i = 1; i < argc; i++) {
+        bool is_last = i + 1 == argc || strncmp(argv[i + 1], "--", 2) == 0;
+        if (strcmp(argv[i], "--sentinel") == 0 && is_last) {
+            return true;
         }
     }
-    bool found = kept != *argc;
-    argv[kept] = NULL;
-    *argc = kept;
-    return found;
+    return false;
+}
+
+/* By its old name it answers in the form that scripts read: the Redis whose protocol it speaks. */
+static int cli_version(bool by_name)
+{
+    int len = by_name ? printf("Redis server v=%s bits=64 holdfast=%s\n", daemon_redis_version(),
+                               HOLDFAST_VERSION)
+                      : printf("holdfast %s\n", HOLDFAST_VERSION);
+    return len < 0 ? CLI_FAILED : CLI_FINE;
 }
 
 int cli_main(int argc, char **argv)
@@ -151,9 +156,9 @@ int cli_main(int argc, char **argv)
     bool by_name = cli_is_sentinel_name(argv[0]);
 
     if (by_name || command == NULL) {
-        bool by_word = cli_take_sentinel_word(&argc, argv);
+        bool by_word = cli_has_sentinel_word(argc, argv);
         if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0)) {
-            return printf("holdfast %s\n", HOLDFAST_VERSION) < 0 ? CLI_FAILED : CLI_FINE;
+            return cli_version(by_name);
         }
         if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
             cli_help(stdout);

@@ -16,4 +16,7 @@
  */
 int daemon_sentinel_main(int argc, char **argv, const char *executable);
 
+/* The Redis whose protocol our monitors speak, as -v of redis-sentinel shows one. */
+const char *daemon_redis_version(void);
+
 #endif

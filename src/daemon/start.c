@@ -49,8 +49,15 @@ static char *start_absolute(const char *path)
     return text.bytes; /* the buffer began empty: its bytes are the text */
 }
 
-/* Takes what is ours out of the arguments: --sentinel is Redis' word for this mode, --state-file names
- * where the state is kept. What is left are directives. */
+/* --sentinel alone is Redis' word for this mode; followed by words it is a directive of that name. */
+static bool start_is_mode_word(int argc, char **argv, int n)
+{
+    return strcmp(argv[n], "--sentinel") == 0 &&
+           (n + 1 == argc || strncmp(argv[n + 1], "--", 2) == 0);
+}
+
+/* Takes what is ours out of the arguments: the mode, and --state-file, which names where the state is
+ * kept. What is left are directives. */
 static bool start_arguments(struct daemon *d, int argc, char **argv, struct buf *overrides,
                             struct err *err)
 {
@@ -61,7 +68,7 @@ static bool start_arguments(struct daemon *d, int argc, char **argv, struct buf 
                        "[--directive value ...]");
     }
     for (int n = 2; n < argc; n++) {
-        if (strcmp(argv[n], "--sentinel") == 0) {
+        if (start_is_mode_word(argc, argv, n)) {
             continue;
         }
         if (strcmp(argv[n], "--state-file") == 0) {
@@ -324,6 +331,11 @@ static void start_run(struct daemon *d)
         (void)unlink(d->conf.options.pidfile); /* it may be another's by now */
     }
     log_warning("holdfast is now ready to exit, bye bye...");
+}
+
+const char *daemon_redis_version(void)
+{
+    return SENTINEL_REDIS_VERSION;
 }
 
 int daemon_sentinel_main(int argc, char **argv, const char *executable)

@@ -174,6 +174,9 @@ static msec_t channel_info_period(const struct failover *f, const struct instanc
     const struct master *m = i->master;
 
     if (i->kind == KIND_MASTER) {
+        if (m->restarted && i->info.loading) {
+            return DOWN_INFO_MS; /* its new history is not known before it has loaded */
+        }
         /* without a known replica there is no failover: look for one more often than Sentinel does */
         return m->replicas_count == 0 && f->tuning.info_period > DOWN_INFO_MS ? DOWN_INFO_MS
                                                                               : f->tuning.info_period;

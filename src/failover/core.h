@@ -314,7 +314,7 @@ void discover_put_right(struct failover *f, struct instance *i);
 /* gossip.c: hello messages */
 void gossip_hello(struct failover *f, const struct hello *hello, const struct channel *heard_on);
 void gossip_push(struct failover *f, struct master *m); /* tell everyone now */
-void gossip_adopt_epoch(struct failover *f, const struct master *m, uint64_t epoch);
+void gossip_adopt_epoch(struct failover *f, const struct master *m, uint64_t epoch, bool for_vote);
 
 /* election.c: asking, voting, counting */
 void election_ask(struct failover *f, struct master *m, bool news);
@@ -338,6 +338,7 @@ bool select_related(const struct master *m, const struct instance *i);
 /* promote.c: from the promotion to the last replica */
 void promote_send(struct failover *f, struct master *m);
 void promote_confirmed(struct failover *f, struct master *m);
+void promote_list_replicas(struct failover *f, struct master *m, uint64_t seq);
 bool promote_reconfigure(struct failover *f, struct master *m); /* true: all done */
 void promote_reconfigure_rest(struct failover *f, struct master *m);
 void promote_progress(struct failover *f, struct instance *i); /* new facts of a replica */

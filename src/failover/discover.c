@@ -61,7 +61,8 @@ static bool discover_replica_has_more(const struct master *m, const struct insta
 {
     const struct info_facts *now = &m->self->info;
 
-    if (m->replid[0] == '\0' || strcmp(r->info.replid, m->replid) != 0 || r->info_at == 0) {
+    bool is_fresh = r->info_at != 0 && r->info_at >= m->restarted_at; /* not of before the restart */
+    if (m->replid[0] == '\0' || strcmp(r->info.replid, m->replid) != 0 || !is_fresh) {
         return false;
     }
     if (strcmp(now->replid2, m->replid) == 0) {

@@ -58,7 +58,7 @@ static void election_vote(struct failover *f, struct master *m, const struct ask
     if (f->disk_failing || !action_room(f) || ask->epoch > EPOCH_MAX) {
         return; /* what cannot be saved is not promised */
     }
-    gossip_adopt_epoch(f, m, ask->epoch);
+    gossip_adopt_epoch(f, m, ask->epoch, true);
     if ((ask->epoch <= m->leader_epoch && !again) || ask->epoch <= m->config_epoch) {
         return;
     }

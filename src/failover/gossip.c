@@ -9,7 +9,8 @@
  * could have reached is refused.
  */
 
-void gossip_adopt_epoch(struct failover *f, const struct master *m, uint64_t epoch)
+/* The note waits for the disk when a vote of ours depends on the epoch; one that is only learned does not. */
+void gossip_adopt_epoch(struct failover *f, const struct master *m, uint64_t epoch, bool for_vote)
 {
     bool newer = epoch > f->epoch || (MUTATED(f, MUTATION_EPOCH_BACK) && epoch < f->epoch);
 
@@ -18,7 +19,7 @@ void gossip_adopt_epoch(struct failover *f, const struct master *m, uint64_t epo
     }
     f->epoch = epoch;
     f->epoch_seq = action_persist(f);
-    note_plain(f, f->epoch_seq, NOTE_NEW_EPOCH, m, "%" PRIu64, epoch);
+    note_plain(f, for_vote ? f->epoch_seq : 0, NOTE_NEW_EPOCH, m, "%" PRIu64, epoch);
 }
 
 /* A monitor that restarted with another address: its link moves, for all masters it watches. */
@@ -131,6 +132,7 @@ static void gossip_config(struct failover *f, struct master *m, const struct ins
         return;
     }
     instance_move_master(f, m, to);
+    promote_list_replicas(f, m, 0);
     m->failures = 0;
     m->retry_at = 0;
     channel_ask_info(f, to);
@@ -147,7 +149,7 @@ void gossip_hello(struct failover *f, const struct hello *hello, const struct ch
         return; /* the monitors of another group speak there */
     }
     struct instance *peer = gossip_peer(f, m, hello);
-    gossip_adopt_epoch(f, m, hello->current_epoch);
+    gossip_adopt_epoch(f, m, hello->current_epoch, false);
     if (peer == NULL) {
         return;
     }

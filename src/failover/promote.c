@@ -25,6 +25,14 @@ void promote_send(struct failover *f, struct master *m)
     m->promote_sent_at = f->now;
 }
 
+/* Sentinel builds the group anew at a switch, so its listeners see every replica, the old master too. */
+void promote_list_replicas(struct failover *f, struct master *m, uint64_t seq)
+{
+    for (uint32_t n = 0; n < m->replicas_count; n++) {
+        (void)note_instance(f, seq, NOTE_REPLICA, m->replicas[n]);
+    }
+}
+
 /* The replica says that it is a master now. */
 void promote_confirmed(struct failover *f, struct master *m)
 {
@@ -44,6 +52,7 @@ void promote_confirmed(struct failover *f, struct master *m)
     phase_move(f, m, PHASE_ACCEPT);
     instance_move_master(f, m, to);
     note_switch(f, m->config_seq, m, &from, &to->addr);
+    promote_list_replicas(f, m, m->config_seq);
     struct action *a = action_add_after(f, m->config_seq, ACTION_RECONFIGURED);
     memcpy(a->reconfigured.master_name, m->name, sizeof(a->reconfigured.master_name));
     a->reconfigured.leader = true;

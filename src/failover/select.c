@@ -37,7 +37,7 @@ static bool select_has_kin(const struct master *m, const struct instance *i)
     return false;
 }
 
-static enum select_history select_history(const struct master *m, const struct instance *i)
+static enum select_history select_known_history(const struct master *m, const struct instance *i)
 {
     if (m->replid[0] == '\0') {
         return HISTORY_SAME; /* we never heard of the master's: we cannot tell, as Sentinel cannot */
@@ -64,6 +64,28 @@ static enum select_history select_history(const struct master *m, const struct i
         return HISTORY_BEFORE;
     }
     return HISTORY_OTHER;
+}
+
+/* The master got a new history and died before we heard of it: nobody who answers has the one we know, and
+ * those that followed its address have what is left. */
+static bool select_is_heir(const struct master *m, const struct instance *i)
+{
+    if (i->info.role != ROLE_REPLICA || !addr_same(&i->info.master_addr, &m->self->addr)) {
+        return false;
+    }
+    for (uint32_t n = 0; n < m->replicas_count; n++) {
+        const struct instance *other = m->replicas[n];
+        if (!other->s_down && select_known_history(m, other) != HISTORY_OTHER) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum select_history select_history(const struct master *m, const struct instance *i)
+{
+    enum select_history known = select_known_history(m, i);
+    return known == HISTORY_OTHER && select_is_heir(m, i) ? HISTORY_BEFORE : known;
 }
 
 bool select_related(const struct master *m, const struct instance *i)

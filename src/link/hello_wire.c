@@ -86,12 +86,11 @@ bool hello_wire_decode(const char *text, size_t len, struct hello *hello)
 
 size_t hello_wire_encode(const struct hello *hello, bool want_names, char text[HELLO_TEXT_MAX])
 {
-    int len =
-        snprintf(text, HELLO_TEXT_MAX, "%s,%u,%s,%" PRIu64 ",%s,%s,%u,%" PRIu64,
-                 addr_host(&hello->addr, want_names), (unsigned)hello->addr.port, hello->run_id,
-                 hello->current_epoch, hello->master_name,
-                 addr_host(&hello->master_addr, want_names), (unsigned)hello->master_addr.port,
-                 hello->config_epoch);
+    int len = snprintf(text, HELLO_TEXT_MAX, "%s,%u,%s,%" PRIu64 ",%s,%s,%u,%" PRIu64,
+                       addr_host(&hello->addr, want_names), (unsigned)hello->addr.port,
+                       hello->run_id, hello->current_epoch, hello->master_name,
+                       addr_host(&hello->master_addr, want_names),
+                       (unsigned)hello->master_addr.port, hello->config_epoch);
 
     return len > 0 && len < HELLO_TEXT_MAX ? (size_t)len : 0;
 }

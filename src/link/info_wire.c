@@ -1,6 +1,6 @@
 /*
- * One pass over the lines, one row a field. The text is the server's and not trusted: a value is taken
- * only when all of it is what it should be.
+ * One pass over the lines, one row a field. The text is the server's and not trusted: a value is
+ * taken only when all of it is what it should be.
  */
 #include "link/info_wire.h"
 
@@ -33,7 +33,9 @@ static int64_t info_number(struct info_value v, int64_t otherwise)
 {
     int64_t number = otherwise;
 
-    (void)text_to_i64(v.text, v.len, &number); /* stays as it was when it is none */
+    if (v.len > 0) {                               /* a part that was absent has no text at all */
+        (void)text_to_i64(v.text, v.len, &number); /* stays as it was when it is none */
+    }
     return number;
 }
 
@@ -79,8 +81,7 @@ static void info_id(struct info_value v, char field[RUN_ID_MAX])
 {
     for (size_t i = 0; i < v.len; i++) {
         char c = v.text[i];
-        bool is_plain =
-            (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
         if (!is_plain) {
             return;
         }
@@ -88,7 +89,8 @@ static void info_id(struct info_value v, char field[RUN_ID_MAX])
     (void)info_copy(v, field, RUN_ID_MAX); /* too long: as if absent */
 }
 
-/* ---- the fields --------------------------------------------------------------------------------- */
+/* ---- the fields ---------------------------------------------------------------------------------
+ */
 
 static void info_run_id(struct info_reader *r, struct info_value v)
 {
@@ -218,7 +220,8 @@ static const struct info_row {
 };
 /* clang-format on */
 
-/* ---- lines with a number in their name ------------------------------------------------------------ */
+/* ---- lines with a number in their name
+ * ------------------------------------------------------------ */
 
 /* Takes what stands before the next comma. */
 static struct info_value info_part(struct info_value *rest)
@@ -299,7 +302,8 @@ static bool info_is_numbered(struct info_value name, const char *prefix)
     return info_after(&name, prefix) && name.len > 0 && name.text[0] >= '0' && name.text[0] <= '9';
 }
 
-/* ---- the text ------------------------------------------------------------------------------------- */
+/* ---- the text
+ * ------------------------------------------------------------------------------------- */
 
 static void info_line(struct info_reader *r, struct info_value line)
 {

@@ -1,6 +1,6 @@
 /*
- * The life of links: opened and closed by id, told to the core, looked after. Not here: what is said on
- * them (link_request.c, link_promote.c) and the subscriptions (link_pubsub.c).
+ * The life of links: opened and closed by id, told to the core, looked after. Not here: what is
+ * said on them (link_request.c, link_promote.c) and the subscriptions (link_pubsub.c).
  */
 #include "link/link.h"
 
@@ -15,11 +15,11 @@
 
 enum {
     LINKS_FIRST_SLOTS = 64,
-    LINKS_SWEEP_MS = 500,       /* the grain of LINK_PUBSUB_RETRY_MS, silence and the naming deadline */
-    LINKS_PUBLISH_MS = 2000,    /* Sentinel's publish period */
+    LINKS_SWEEP_MS = 500, /* the grain of LINK_PUBSUB_RETRY_MS, silence and the naming deadline */
+    LINKS_PUBLISH_MS = 2000,         /* Sentinel's publish period */
     LINK_OUTPUT_MAX_BYTES = 4 << 20, /* LINK_PENDING_PEER_MAX asks are 3 MB */
-    LINK_REPLY_ELEMENTS = 4096, /* ROLE of a master names three values for each replica */
-    LINK_REPLY_DEPTH = 8,       /* ROLE inside EXEC nests four deep */
+    LINK_REPLY_ELEMENTS = 4096,      /* ROLE of a master names three values for each replica */
+    LINK_REPLY_DEPTH = 8,            /* ROLE inside EXEC nests four deep */
 };
 
 static const struct resp_reply_limits reply_limits = {
@@ -58,7 +58,8 @@ const char *link_text(const struct link *link, char text[ADDR_TEXT_MAX])
     return addr_text(&link->addr, text);
 }
 
-/* ---- the table ------------------------------------------------------------------------------------ */
+/* ---- the table
+ * ------------------------------------------------------------------------------------ */
 
 static struct link **links_slot(const struct links *links, uint32_t id)
 {
@@ -124,7 +125,8 @@ static void links_remove(struct links *links, struct link *link)
     links->count--;
 }
 
-/* ---- beginning and end of the room ---------------------------------------------------------------- */
+/* ---- beginning and end of the room
+ * ---------------------------------------------------------------- */
 
 void links_announce(struct links *links, const struct links_settings *settings)
 {
@@ -215,7 +217,8 @@ void links_set_publish_period(struct links *links, msec_t period_ms)
     links->publish_period_ms = period_ms;
 }
 
-/* ---- what is told later ----------------------------------------------------------------------------- */
+/* ---- what is told later
+ * ----------------------------------------------------------------------------- */
 
 void links_emit(struct links *links, struct event *event, uint32_t id)
 {
@@ -312,7 +315,8 @@ static void links_on_sweep(void *ctx)
     }
 }
 
-/* ---- reading replies -------------------------------------------------------------------------------- */
+/* ---- reading replies
+ * -------------------------------------------------------------------------------- */
 
 /* The readers are large, and nearly always a reply comes in one piece: all links share one, which a
  * connection takes over only while a reply is incomplete. */
@@ -345,7 +349,8 @@ void link_reader_free(struct resp_reply_reader **own)
     }
 }
 
-/* ---- the command connection ------------------------------------------------------------------------- */
+/* ---- the command connection
+ * ------------------------------------------------------------------------- */
 
 static void link_drop(struct link *link)
 {
@@ -497,7 +502,8 @@ static void link_connect(struct link *link)
     conn_set_limits(link->cmd, LINK_INPUT_MAX_BYTES, LINK_OUTPUT_MAX_BYTES);
 }
 
-/* ---- names ------------------------------------------------------------------------------------------ */
+/* ---- names
+ * ------------------------------------------------------------------------------------------ */
 
 /* A named link has the ip of the cache; the one it came with serves until there is one. */
 static void link_fill_ip(struct link *link)
@@ -573,7 +579,8 @@ bool links_read_hello(struct links *links, const char *text, size_t len, struct 
     return true;
 }
 
-/* ---- opening and closing ---------------------------------------------------------------------------- */
+/* ---- opening and closing
+ * ---------------------------------------------------------------------------- */
 
 static void link_set_text(char **field, const char *text)
 {
@@ -668,8 +675,8 @@ void link_configure(struct links *links, uint32_t id, const struct link_settings
     if (link == NULL) {
         return;
     }
-    bool is_same = link_text_same(link->user, settings->user) &&
-                   link_text_same(link->pass, settings->pass);
+    bool is_same =
+        link_text_same(link->user, settings->user) && link_text_same(link->pass, settings->pass);
     link_set(link, settings);
     if (!is_same && link->phase != LINK_PHASE_DOWN) {
         link_fail(link, LINK_END_OTHER);
@@ -687,7 +694,8 @@ void links_reauth_peers(struct links *links)
     }
 }
 
-/* ---- looking ---------------------------------------------------------------------------------------- */
+/* ---- looking
+ * ---------------------------------------------------------------------------------------- */
 
 bool link_view(const struct links *links, uint32_t id, struct link_view *view)
 {

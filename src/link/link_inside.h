@@ -14,7 +14,7 @@
  *      \__________\_______________/
  */
 enum link_phase {
-    LINK_PHASE_NAMING,     /* the ip is being looked up */
+    LINK_PHASE_NAMING, /* the ip is being looked up */
     LINK_PHASE_CONNECTING,
     LINK_PHASE_UP,
     LINK_PHASE_DOWN,
@@ -22,9 +22,9 @@ enum link_phase {
 
 /* What waits for the next turn, because no callback may come from inside a call. */
 enum link_due {
-    LINK_DUE_DOWN = 1,      /* EVENT_LINK_DOWN with due_end */
-    LINK_DUE_RESOLVED = 2,  /* EVENT_RESOLVED */
-    LINK_DUE_CONNECT = 4,   /* the name has an ip now */
+    LINK_DUE_DOWN = 1,     /* EVENT_LINK_DOWN with due_end */
+    LINK_DUE_RESOLVED = 2, /* EVENT_RESOLVED */
+    LINK_DUE_CONNECT = 4,  /* the name has an ip now */
     LINK_DUE_SUBSCRIBE = 8,
 };
 
@@ -72,7 +72,7 @@ struct link {
     enum link_phase phase;
     uint8_t due; /* bits of enum link_due */
     bool is_queued_due;
-    bool is_closed;      /* only memory, until the due list has been worked off */
+    bool is_closed; /* only memory, until the due list has been worked off */
     bool is_subscribed;
     bool was_complained; /* a failure that is not the network's is logged once until it is up */
     enum link_end due_end;
@@ -110,14 +110,14 @@ struct links {
     void *ctx;
     msec_t publish_period_ms;
 
-    struct link **slots; /* by id */
+    struct link **slots;  /* by id */
     uint32_t slots_count; /* a power of two */
     uint32_t count;
     struct link *due_first;
     struct link **due_end;
     struct link *closed;
     struct link *dirty;
-    struct link_out *outs; /* free ones */
+    struct link_out *outs;    /* free ones */
     struct loop_timer *soon;  /* due and dirty links */
     struct loop_timer *sweep; /* silence and subscriptions */
     struct names *names;
@@ -137,13 +137,14 @@ void link_set_due(struct link *link, unsigned bits);
 void link_fail(struct link *link, enum link_end end);
 void *link_alloc(size_t size); /* zeroed; aborts when there is none */
 
-/* Takes a complete reply; *own is the reader of a reply that came in pieces so far. RESP_MORE ends. */
+/* Takes a complete reply; *own is the reader of a reply that came in pieces so far. RESP_MORE ends.
+ */
 enum resp_status link_read(struct links *links, struct resp_reply_reader **own, struct buf *in,
                            const struct resp_value **value);
 void link_reader_free(struct resp_reply_reader **own);
 
-/* The addresses that others announce: false when it is a name and names are not looked up; else the ip is
- * filled in when it is known. */
+/* The addresses that others announce: false when it is a name and names are not looked up; else the
+ * ip is filled in when it is known. */
 bool links_accept_addr(struct links *links, struct addr *addr);
 const char *link_text(const struct link *link, char text[ADDR_TEXT_MAX]); /* for logs */
 

@@ -1,8 +1,9 @@
 /*
- * The transaction that makes a server a master, or a replica of another. Sentinel sends it and looks at
- * INFO a second later; here ROLE inside it says at once whether it worked. What today's ACLs of Sentinel
- * users do not allow (they were written for SLAVEOF, CONFIG REWRITE and CLIENT KILL) is refused while it
- * is queued, which makes EXEC fail and nothing happen; so it is left out and the rest sent again.
+ * The transaction that makes a server a master, or a replica of another. Sentinel sends it and
+ * looks at INFO a second later; here ROLE inside it says at once whether it worked. What today's
+ * ACLs of Sentinel users do not allow (they were written for SLAVEOF, CONFIG REWRITE and CLIENT
+ * KILL) is refused while it is queued, which makes EXEC fail and nothing happen; so it is left out
+ * and the rest sent again.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,14 +30,15 @@ enum {
 struct link_tx {
     struct addr to;
     bool is_promotion;
-    bool is_replicaof;    /* SLAVEOF was refused: the server may know only the newer word */
-    bool waits_for_info;  /* done, but without ROLE */
-    unsigned refused;     /* bits of steps, of this try */
-    unsigned left_out;    /* bits of steps, of all tries */
+    bool is_replicaof;   /* SLAVEOF was refused: the server may know only the newer word */
+    bool waits_for_info; /* done, but without ROLE */
+    unsigned refused;    /* bits of steps, of this try */
+    unsigned left_out;   /* bits of steps, of all tries */
 };
 
 static const char *const tx_step_names[TX_STEPS] = {
-    "MULTI", "SLAVEOF", "CONFIG REWRITE", "CLIENT KILL TYPE normal", "CLIENT KILL TYPE pubsub", "ROLE",
+    "MULTI", "SLAVEOF", "CONFIG REWRITE", "CLIENT KILL TYPE normal", "CLIENT KILL TYPE pubsub",
+    "ROLE",
 };
 
 static unsigned tx_bit(uint32_t step)

@@ -1,6 +1,7 @@
 /*
- * The second connection to a server: subscribed to __sentinel__:hello. It exists only while the first is
- * up, and nobody outside hears of its ends: it comes back at once, but at most every LINK_PUBSUB_RETRY_MS.
+ * The second connection to a server: subscribed to __sentinel__:hello. It exists only while the
+ * first is up, and nobody outside hears of its ends: it comes back at once, but at most every
+ * LINK_PUBSUB_RETRY_MS.
  */
 #include <string.h>
 

@@ -94,7 +94,7 @@ static void hello_write(struct client *c)
     resp_write_text(out, "server");
     resp_write_text(out, "redis");
     resp_write_text(out, "version");
-    resp_write_text(out, PORT_REDIS_VERSION);
+    resp_write_text(out, SENTINEL_REDIS_VERSION);
     resp_write_text(out, "proto");
     resp_write_integer(out, c->version);
     resp_write_text(out, "id");

@@ -35,7 +35,7 @@ static void info_server(const struct sentinel *port, struct buf *out)
     buf_printf(out,
                "# Server\r\nredis_version:%s\r\nredis_git_sha1:00000000\r\nredis_git_dirty:0\r\n"
                "redis_build_id:0\r\nredis_mode:sentinel\r\nos:%s %s %s\r\narch_bits:%zu\r\n",
-               PORT_REDIS_VERSION, os.sysname, os.release, os.machine, sizeof(void *) * 8);
+               SENTINEL_REDIS_VERSION, os.sysname, os.release, os.machine, sizeof(void *) * 8);
     buf_append_text(out, "monotonic_clock:POSIX clock_gettime\r\nmultiplexing_api:epoll\r\n"
                          "atomicvar_api:c11-builtin\r\ngcc_version:" __VERSION__ "\r\n");
     buf_printf(out, "process_id:%ld\r\nprocess_supervised:%s\r\nrun_id:%s\r\ntcp_port:%u\r\n",

@@ -18,9 +18,6 @@
 #include "sentinel/cmd_table.h"
 #include "sentinel/sentinel.h"
 
-/* What we say we are: the last Redis whose Sentinel behaviour (CLIENT SETINFO, CONFIG SET of
- * several) is answered here. Clients choose features by it. */
-#define PORT_REDIS_VERSION "7.2.4"
 
 enum {
     PORT_LISTENERS_MAX = 34, /* Redis binds to 16 addresses; plain and TLS, unix */

@@ -1,6 +1,7 @@
 /*
- * The state file as text: a header with checksum and length, then one line an item. Words are quoted as in
- * sentinel.conf. A line with more words than we know is an error: a newer version changes the header.
+ * The state file as text: a header with checksum and length, then one line an item. Words are
+ * quoted as in sentinel.conf. A line with more words than we know is an error: a newer version
+ * changes the header.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,7 +20,8 @@ enum {
 
 #define STATE_MAGIC "holdfast-state 1 "
 
-/* ---- CRC-32C, four bits at a time: a state is small and written rarely ------------------------------ */
+/* ---- CRC-32C, four bits at a time: a state is small and written rarely
+ * ------------------------------ */
 
 static uint32_t state_crc(const char *bytes, size_t len)
 {
@@ -38,7 +40,8 @@ static uint32_t state_crc(const char *bytes, size_t len)
     return ~crc;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------- */
+/* ---- writing
+ * ---------------------------------------------------------------------------------------- */
 
 static void state_put_word(struct buf *out, const char *text)
 {
@@ -124,7 +127,8 @@ void state_wire_encode(const struct state_image *image, struct buf *out)
     buf_finish(&body);
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------- */
+/* ---- reading
+ * ---------------------------------------------------------------------------------------- */
 
 struct state_reader {
     struct state_image image;
@@ -164,8 +168,8 @@ static bool state_wrong(const struct state_reader *r, const char *what, size_t w
     return err_set(r->err, "%s: \"%.60s\" is none", what, words_at(&r->words, word));
 }
 
-static bool state_take_u64(const struct state_reader *r, size_t word, const char *what, uint64_t max,
-                           uint64_t *value)
+static bool state_take_u64(const struct state_reader *r, size_t word, const char *what,
+                           uint64_t max, uint64_t *value)
 {
     uint64_t number = 0;
 
@@ -189,7 +193,8 @@ static bool state_take_u32(const struct state_reader *r, size_t word, const char
     return true;
 }
 
-static bool state_take_ms(const struct state_reader *r, size_t word, const char *what, msec_t *value)
+static bool state_take_ms(const struct state_reader *r, size_t word, const char *what,
+                          msec_t *value)
 {
     uint64_t number = 0;
 
@@ -240,7 +245,8 @@ static bool state_take_addr(const struct state_reader *r, size_t word, struct ad
     return true;
 }
 
-/* ---- the lines -------------------------------------------------------------------------------------- */
+/* ---- the lines
+ * -------------------------------------------------------------------------------------- */
 
 static bool state_line_myid(struct state_reader *r)
 {
@@ -349,7 +355,8 @@ static bool state_line(struct state_reader *r, const char *line, size_t len)
     return state_wrong(r, "known word", 0);
 }
 
-/* ---- the file --------------------------------------------------------------------------------------- */
+/* ---- the file
+ * --------------------------------------------------------------------------------------- */
 
 #define STATE_REMEDY                                                                               \
     "put back a copy of the file, or remove it: the monitors that run then teach this one again"
@@ -374,16 +381,16 @@ static bool state_header(const char *text, size_t len, const char **body, struct
                            "the version that wrote it");
     } else if (length != len - (size_t)(newline + 1 - text)) {
         (void)err_set(err,
-                      "line 1: %" PRIu64 " bytes should follow, but %zu do: the file is torn; "
-                      STATE_REMEDY,
+                      "line 1: %" PRIu64
+                      " bytes should follow, but %zu do: the file is torn; " STATE_REMEDY,
                       length, len - (size_t)(newline + 1 - text));
     } else {
         (void)snprintf(crc, sizeof(crc), "%08" PRIx32, state_crc(newline + 1, length)); /* fits */
         ok = strcmp(crc, words_at(&words, 2)) == 0;
         if (!ok) {
-            (void)err_set(err, "line 1: the checksum is %s, not %.20s: the file was altered; "
-                               STATE_REMEDY,
-                          crc, words_at(&words, 2));
+            (void)err_set(
+                err, "line 1: the checksum is %s, not %.20s: the file was altered; " STATE_REMEDY,
+                crc, words_at(&words, 2));
         }
         *body = newline + 1;
     }

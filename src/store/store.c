@@ -1,6 +1,6 @@
 /*
- * The queue of one file: at most one image is being written, at most one waits. The writing itself is
- * store_file.c; this file never touches the disk.
+ * The queue of one file: at most one image is being written, at most one waits. The writing itself
+ * is store_file.c; this file never touches the disk.
  */
 #include "store/store.h"
 
@@ -31,7 +31,7 @@ struct store {
     bool in_place;
     struct err err;
 
-    bool was_warned; /* of writing in place */
+    bool was_warned;              /* of writing in place */
     struct loop_timer *no_thread; /* says so in the next turn */
 };
 

@@ -12,8 +12,8 @@
 
 enum { STORE_READ_BYTES = 64 * 1024 };
 
-/* Where the file is and where its successor is made: the same name each time, so that what a crash leaves
- * behind is used again and not collected. */
+/* Where the file is and where its successor is made: the same name each time, so that what a crash
+ * leaves behind is used again and not collected. */
 struct store_place {
     char file[PATH_MAX];
     char directory[PATH_MAX];
@@ -92,7 +92,8 @@ static bool store_make_temp(const struct store_place *at, const char *image, siz
     if (fd < 0) {
         return err_set(err, "%s: cannot be made: %s", at->temp, strerror(errno));
     }
-    bool is_done = store_copy_mode(fd, at->file) && store_write_all(fd, image, len) && fsync(fd) == 0;
+    bool is_done =
+        store_copy_mode(fd, at->file) && store_write_all(fd, image, len) && fsync(fd) == 0;
     int why = errno;
     if (close(fd) != 0 && is_done) {
         is_done = false;

@@ -8,19 +8,19 @@
 #include "sim/model_redis.h"
 
 enum {
-    CHAOS_BEGINS_MS = 4000,   /* by then everybody has said hello to everybody */
+    CHAOS_BEGINS_MS = 4000, /* by then everybody has said hello to everybody */
     CHAOS_LASTS_MIN_MS = 3000,
     CHAOS_LASTS_MORE_MS = 12000,
-    CHAOS_GAP_MS = 1200,      /* between two faults, on average half of it */
+    CHAOS_GAP_MS = 1200, /* between two faults, on average half of it */
     LIVENESS_FIXED_MS = 60000,
-    SETTLED_FOR_MS = 3000,    /* and a down-after: long enough for late evidence to show */
+    SETTLED_FOR_MS = 3000, /* and a down-after: long enough for late evidence to show */
     LOOK_EVERY_MS = 100,
 };
 
 struct chaos {
     msec_t until;
     bool allows_forgetting; /* the quorum is a majority: then a monitor that forgot is no danger */
-    uint16_t forgetful;     /* the one monitor whose operator has fits: the others keep what is known */
+    uint16_t forgetful; /* the one monitor whose operator has fits: the others keep what is known */
 };
 
 void chaos_destroy(struct world *w)
@@ -118,7 +118,8 @@ static void chaos_start_servers(struct world *w)
 {
     for (uint16_t i = 0; i < w->servers_count; i++) {
         if (!w->servers[i].is_alive && world_chance(w, 60)) {
-            redis_start(w, i, (enum redis_restart)world_random(w, 3), (msec_t)world_random(w, 1000));
+            redis_start(w, i, (enum redis_restart)world_random(w, 3),
+                        (msec_t)world_random(w, 1000));
         }
     }
 }
@@ -198,11 +199,12 @@ static void chaos_partition(struct world *w)
 
 static void chaos_isolate(struct world *w)
 {
-    uint16_t host = world_chance(w, 50) ? chaos_server(w) : (uint16_t)(w->servers_count + chaos_monitor(w));
+    uint16_t host =
+        world_chance(w, 50) ? chaos_server(w) : (uint16_t)(w->servers_count + chaos_monitor(w));
 
-    STORY(w, "network", "%s is cut from all", host < w->servers_count
-                                                   ? w->servers[host].name
-                                                   : w->monitors[host - w->servers_count].name);
+    STORY(w, "network", "%s is cut from all",
+          host < w->servers_count ? w->servers[host].name
+                                  : w->monitors[host - w->servers_count].name);
     for (uint16_t b = 0; b < w->net->hosts; b++) {
         if (b != host) {
             net_cut(w, host, b, true);
@@ -223,7 +225,8 @@ static void chaos_slow(struct world *w)
 
     w->net->slow_ms[host] = (msec_t)world_random(w, world_chance(w, 30) ? 800 : 60);
     STORY(w, "network", "everything from and to %s takes %lld ms more",
-          host < w->servers_count ? w->servers[host].name : w->monitors[host - w->servers_count].name,
+          host < w->servers_count ? w->servers[host].name
+                                  : w->monitors[host - w->servers_count].name,
           (long long)w->net->slow_ms[host]);
 }
 
@@ -239,7 +242,8 @@ static void chaos_reset_connections(struct world *w)
 
 static void chaos_disk(struct world *w)
 {
-    monitor_disk(w, chaos_monitor(w), (enum disk_state)world_random(w, 3), (msec_t)world_random(w, 900));
+    monitor_disk(w, chaos_monitor(w), (enum disk_state)world_random(w, 3),
+                 (msec_t)world_random(w, 900));
 }
 
 static void chaos_stuck(struct world *w)
@@ -247,7 +251,8 @@ static void chaos_stuck(struct world *w)
     struct redis *r = &w->servers[chaos_server(w)];
 
     r->is_stuck = !r->is_stuck;
-    STORY(w, r->name, "%s", r->is_stuck ? "never catches up from now on" : "reads its stream again");
+    STORY(w, r->name, "%s",
+          r->is_stuck ? "never catches up from now on" : "reads its stream again");
 }
 
 static void chaos_busy(struct world *w)
@@ -272,7 +277,8 @@ static void chaos_wrong_replica(struct world *w)
 
 /* ---------------------------------------------------------------- operators */
 
-static void chaos_command(struct world *w, uint16_t monitor, enum command_type type, bool coordinated)
+static void chaos_command(struct world *w, uint16_t monitor, enum command_type type,
+                          bool coordinated)
 {
     struct command command = {.type = type, .coordinated = coordinated};
     uint16_t group = (uint16_t)world_random(w, w->config.groups);
@@ -358,14 +364,29 @@ static const struct chaos_fault {
     uint32_t weight;
     void (*happens)(struct world *w);
 } faults[] = {
-    {10, chaos_kill_server},     {6, chaos_restart_server}, {12, chaos_start_servers},
-    {8, chaos_pause_server},     {7, chaos_crash_monitor},  {4, chaos_crash_in_step},
-    {9, chaos_boot_monitors},    {7, chaos_pause_monitor},  {3, chaos_jump},
-    {6, chaos_partition},        {5, chaos_isolate},        {9, chaos_heal_net},
-    {4, chaos_slow},             {3, chaos_reset_connections}, {5, chaos_disk},
-    {2, chaos_stuck},            {2, chaos_busy},           {2, chaos_wrong_replica},
-    {4, chaos_failover},         {2, chaos_reset},          {2, chaos_forget},
-    {2, chaos_remove_and_monitor}, {2, chaos_set},
+    {10, chaos_kill_server},
+    {6, chaos_restart_server},
+    {12, chaos_start_servers},
+    {8, chaos_pause_server},
+    {7, chaos_crash_monitor},
+    {4, chaos_crash_in_step},
+    {9, chaos_boot_monitors},
+    {7, chaos_pause_monitor},
+    {3, chaos_jump},
+    {6, chaos_partition},
+    {5, chaos_isolate},
+    {9, chaos_heal_net},
+    {4, chaos_slow},
+    {3, chaos_reset_connections},
+    {5, chaos_disk},
+    {2, chaos_stuck},
+    {2, chaos_busy},
+    {2, chaos_wrong_replica},
+    {4, chaos_failover},
+    {2, chaos_reset},
+    {2, chaos_forget},
+    {2, chaos_remove_and_monitor},
+    {2, chaos_set},
 };
 
 void chaos_turn(struct world *w)
@@ -435,8 +456,8 @@ static bool chaos_demand_liveness(struct world *w)
     return !w->has_failed;
 }
 
-/* A master dies for good while its monitors cannot talk to each other, and the network heals: with every
- * replica fit and nobody coming back, only a failover that is tried again helps. */
+/* A master dies for good while its monitors cannot talk to each other, and the network heals: with
+ * every replica fit and nobody coming back, only a failover that is tried again helps. */
 static bool chaos_last_blow(struct world *w)
 {
     uint16_t each = (uint16_t)(1 + w->config.replicas);
@@ -479,7 +500,8 @@ bool chaos_run(struct world *w)
 {
     w->chaos = calloc(1, sizeof(*w->chaos));
     ASSERT(w->chaos != NULL);
-    w->chaos->until = CHAOS_BEGINS_MS + CHAOS_LASTS_MIN_MS + (msec_t)world_random(w, CHAOS_LASTS_MORE_MS);
+    w->chaos->until =
+        CHAOS_BEGINS_MS + CHAOS_LASTS_MIN_MS + (msec_t)world_random(w, CHAOS_LASTS_MORE_MS);
     w->chaos->allows_forgetting = w->config.quorum > w->config.monitors / 2U;
     w->chaos->forgetful = chaos_monitor(w);
     world_push(w, CHAOS_BEGINS_MS, WORLD_CHAOS, 0, 0, 0);

@@ -6,8 +6,8 @@
 /* Draws a topology from the seed. */
 void chaos_config(uint64_t seed, struct world_config *config);
 
-/* Faults until their time is over, then everything is healed and liveness is demanded. False: it failed,
- * world_fail() has said why. */
+/* Faults until their time is over, then everything is healed and liveness is demanded. False: it
+ * failed, world_fail() has said why. */
 bool chaos_run(struct world *w);
 
 void chaos_turn(struct world *w); /* WORLD_CHAOS */

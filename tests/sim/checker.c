@@ -6,10 +6,11 @@
 #include "sim/model_redis.h"
 
 enum {
-    OPINION_MS = 6000,       /* a peer's "down" counts for 5 ask periods; and a delivery */
-    FORCED_MS = 120000,      /* an ODOWN or an operator explains an attempt that long: a disk may hold it */
-    FRESH_FACTS_MS = 1500,   /* a rival we are sure of has spoken since */
-    SMALL_WORLD = 8,         /* masters up to which every step is looked at in full */
+    OPINION_MS = 6000, /* a peer's "down" counts for 5 ask periods; and a delivery */
+    FORCED_MS =
+        120000, /* an ODOWN or an operator explains an attempt that long: a disk may hold it */
+    FRESH_FACTS_MS = 1500, /* a rival we are sure of has spoken since */
+    SMALL_WORLD = 8,       /* masters up to which every step is looked at in full */
 };
 
 enum record_kind { RECORD_NONE, RECORD_LEADER, RECORD_VOTE, RECORD_CONFIG, RECORD_OVERRIDE };
@@ -56,8 +57,8 @@ struct checker {
     struct watched *watched; /* [monitor * groups + group] */
     struct opinion *opinions;
     struct known_facts *facts; /* [monitor * servers + server] */
-    bool *named_anew;      /* of each group: an operator gave it an address, in epoch 0 */
-    uint64_t *epochs;      /* of each monitor, in memory */
+    bool *named_anew;          /* of each group: an operator gave it an address, in epoch 0 */
+    uint64_t *epochs;          /* of each monitor, in memory */
     uint64_t *disk_epochs;
     uint64_t *vote_epochs; /* the newest in which a vote of its left */
 };
@@ -78,7 +79,8 @@ void checker_create(struct world *w)
     c->disk_epochs = calloc(w->monitors_count, sizeof(*c->disk_epochs));
     c->vote_epochs = calloc(w->monitors_count, sizeof(*c->vote_epochs));
     ASSERT(c->records != NULL && c->watched != NULL && c->opinions != NULL && c->facts != NULL);
-    ASSERT(c->named_anew != NULL && c->epochs != NULL && c->disk_epochs != NULL && c->vote_epochs != NULL);
+    ASSERT(c->named_anew != NULL && c->epochs != NULL && c->disk_epochs != NULL &&
+           c->vote_epochs != NULL);
     for (size_t i = 0; i < pairs; i++) {
         c->watched[i].opinions = &c->opinions[i * w->monitors_count];
         c->watched[i].forced_at = -FORCED_MS;
@@ -104,7 +106,8 @@ void checker_destroy(struct world *w)
     w->checker = NULL;
 }
 
-static struct watched *checker_watched(const struct world *w, const struct monitor *m, uint16_t group)
+static struct watched *checker_watched(const struct world *w, const struct monitor *m,
+                                       uint16_t group)
 {
     return &w->checker->watched[(size_t)m->index * w->config.groups + group];
 }
@@ -177,9 +180,10 @@ static void checker_vote(struct world *w, const struct monitor *m, uint16_t grou
                    world_group_name(w, group, name), (unsigned long long)epoch);
     }
     if (m->disk.epoch < epoch || (saved != NULL && saved->state.leader_epoch < epoch)) {
-        world_fail(w, "%s: its vote about %s in epoch %llu left before it was on disk (disk: epoch %llu)",
-                   m->name, world_group_name(w, group, name), (unsigned long long)epoch,
-                   (unsigned long long)m->disk.epoch);
+        world_fail(
+            w, "%s: its vote about %s in epoch %llu left before it was on disk (disk: epoch %llu)",
+            m->name, world_group_name(w, group, name), (unsigned long long)epoch,
+            (unsigned long long)m->disk.epoch);
     }
     if (w->checker->vote_epochs[m->index] < epoch) {
         w->checker->vote_epochs[m->index] = epoch;
@@ -204,7 +208,8 @@ static void checker_reply(struct world *w, const struct monitor *m, const struct
     }
 }
 
-void checker_answer(struct world *w, const struct monitor *m, uint16_t from, const struct wire_answer *answer)
+void checker_answer(struct world *w, const struct monitor *m, uint16_t from,
+                    const struct wire_answer *answer)
 {
     uint16_t group = checker_group_at(w, answer->ask.addr);
 
@@ -216,7 +221,8 @@ void checker_answer(struct world *w, const struct monitor *m, uint16_t from, con
 
 /* ---------------------------------------------------------------- quorum and majority */
 
-static void checker_odown(struct world *w, const struct monitor *m, uint16_t group, const char *name)
+static void checker_odown(struct world *w, const struct monitor *m, uint16_t group,
+                          const char *name)
 {
     const struct master *master = failover_master_named(m->core, name);
     struct watched *watched = checker_watched(w, m, group);
@@ -266,9 +272,10 @@ static void checker_elected(struct world *w, const struct monitor *m, uint16_t g
     uint32_t majority = (view.peers + 1) / 2 + 1;
 
     if (votes < majority || votes < state.config.quorum) {
-        world_fail(w, "%s leads the failover of %s in epoch %llu with %u votes of %u monitors (quorum %u)",
-                   m->name, name, (unsigned long long)watched->attempt_epoch, votes, view.peers + 1,
-                   state.config.quorum);
+        world_fail(
+            w, "%s leads the failover of %s in epoch %llu with %u votes of %u monitors (quorum %u)",
+            m->name, name, (unsigned long long)watched->attempt_epoch, votes, view.peers + 1,
+            state.config.quorum);
     }
     struct record said = {RECORD_LEADER, 0, group, watched->attempt_epoch, m->index + 1U};
 
@@ -280,12 +287,14 @@ static void checker_elected(struct world *w, const struct monitor *m, uint16_t g
 
 /* ---------------------------------------------------------------- the choice */
 
-void checker_facts(struct world *w, const struct monitor *m, uint32_t addr, const struct wire_facts *facts)
+void checker_facts(struct world *w, const struct monitor *m, uint32_t addr,
+                   const struct wire_facts *facts)
 {
     struct world_place place = w->places[addr];
 
     if (place.kind == PLACE_REDIS) {
-        struct known_facts *k = &w->checker->facts[(size_t)m->index * w->servers_count + place.index];
+        struct known_facts *k =
+            &w->checker->facts[(size_t)m->index * w->servers_count + place.index];
 
         k->facts = *facts;
         k->at = w->now;
@@ -302,8 +311,8 @@ static const struct known_facts *checker_facts_of(const struct world *w, const s
                : NULL;
 }
 
-static bool checker_is_rival(const struct world *w, const struct instance_view *v, const struct known_facts *k,
-                             const struct known_facts *chosen)
+static bool checker_is_rival(const struct world *w, const struct instance_view *v,
+                             const struct known_facts *k, const struct known_facts *chosen)
 {
     bool is_there = !v->s_down && !v->o_down && !v->disconnected && v->priority > 0 && v->announced;
     bool is_sure = k != NULL && w->now - k->at <= FRESH_FACTS_MS && k->facts.role == ROLE_REPLICA &&
@@ -334,10 +343,12 @@ static void checker_selected(struct world *w, const struct monitor *m, const str
                              : k->facts.offset > chosen->facts.offset;
 
         if (is_better) {
-            world_fail(w, "%s chose %s (priority %u, offset %lld) though %s has priority %u and offset %lld",
-                       m->name, world_addr_name(w, world_addr_id(w, &note->addr)), chosen->facts.priority,
-                       (long long)chosen->facts.offset, world_addr_name(w, world_addr_id(w, &view.addr)),
-                       k->facts.priority, (long long)k->facts.offset);
+            world_fail(
+                w,
+                "%s chose %s (priority %u, offset %lld) though %s has priority %u and offset %lld",
+                m->name, world_addr_name(w, world_addr_id(w, &note->addr)), chosen->facts.priority,
+                (long long)chosen->facts.offset, world_addr_name(w, world_addr_id(w, &view.addr)),
+                k->facts.priority, (long long)k->facts.offset);
         }
     }
 }
@@ -354,7 +365,8 @@ static void checker_note(struct world *w, const struct monitor *m, const struct 
         world_run_number(run) == m->run) {
         for (uint16_t g = 0; g < w->config.groups; g++) { /* the attempt that was just announced */
             struct watched *watched = checker_watched(w, m, g);
-            watched->attempt_epoch = watched->attempt_epoch == UINT64_MAX ? epoch : watched->attempt_epoch;
+            watched->attempt_epoch =
+                watched->attempt_epoch == UINT64_MAX ? epoch : watched->attempt_epoch;
         }
     }
     if (group == WORLD_NOBODY) {
@@ -372,7 +384,8 @@ static void checker_note(struct world *w, const struct monitor *m, const struct 
         watched->attempt_epoch = UINT64_MAX;
         if (!watched->has_odown && w->now - watched->odown_until > FORCED_MS &&
             w->now - watched->forced_at > FORCED_MS) {
-            world_fail(w, "%s: +try-failover %s without +odown and without an operator", m->name, note->name);
+            world_fail(w, "%s: +try-failover %s without +odown and without an operator", m->name,
+                       note->name);
         }
     } else if (note->type == NOTE_ELECTED) {
         watched->elected_now = true;
@@ -560,8 +573,9 @@ static void checker_master(struct world *w, const struct monitor *m, uint16_t gr
     }
     failover_export(master, &state);
     if (state.config_epoch < watched->config_epoch) {
-        world_fail(w, "%s: the configuration epoch of %s went back from %llu to %llu", m->name, state.name,
-                   (unsigned long long)watched->config_epoch, (unsigned long long)state.config_epoch);
+        world_fail(w, "%s: the configuration epoch of %s went back from %llu to %llu", m->name,
+                   state.name, (unsigned long long)watched->config_epoch,
+                   (unsigned long long)state.config_epoch);
     }
     watched->config_epoch = state.config_epoch;
 }
@@ -605,10 +619,12 @@ static bool checker_is_known(const struct world *w, uint32_t addr, uint16_t grou
     for (uint16_t i = 0; i < w->monitors_count; i++) {
         const struct monitor *m = &w->monitors[i];
         char name[WORLD_NAME_MAX];
-        const struct master *master = failover_master_named(m->core, world_group_name(w, group, name));
+        const struct master *master =
+            failover_master_named(m->core, world_group_name(w, group, name));
         struct instance_view view;
 
-        for (uint32_t n = 0; master != NULL && failover_view_replica(m->core, master, n, &view); n++) {
+        for (uint32_t n = 0; master != NULL && failover_view_replica(m->core, master, n, &view);
+             n++) {
             if (world_addr_id(w, &view.addr) == addr) {
                 return true;
             }
@@ -617,8 +633,8 @@ static bool checker_is_known(const struct world *w, uint32_t addr, uint16_t grou
     return false;
 }
 
-/* The one address all monitors name as the group's master; 0 and a sentence when they do not. -1 would be
- * nobody watching it: UINT32_MAX. */
+/* The one address all monitors name as the group's master; 0 and a sentence when they do not. -1
+ * would be nobody watching it: UINT32_MAX. */
 static uint32_t checker_agreed(const struct world *w, uint16_t group, char why[WORLD_WHY_MAX])
 {
     uint32_t agreed = UINT32_MAX;
@@ -644,17 +660,21 @@ static uint32_t checker_agreed(const struct world *w, uint16_t group, char why[W
         failover_view_master(m->core, master, &view);
         uint32_t addr = world_addr_id(w, &state.addr);
 
-        if (view.s_down || view.o_down || view.failover_state != NULL || view.peers + 1 < watching) {
-            (void)snprintf(why, WORLD_WHY_MAX, "%s: master %s is %s%s%s, %u of %u monitors known", m->name,
-                           name, view.s_down ? "s_down " : "", view.o_down ? "o_down " : "",
-                           view.failover_state != NULL ? view.failover_state : "idle", view.peers + 1,
-                           watching);
+        if (view.s_down || view.o_down || view.failover_state != NULL ||
+            view.peers + 1 < watching) {
+            (void)snprintf(why, WORLD_WHY_MAX, "%s: master %s is %s%s%s, %u of %u monitors known",
+                           m->name, name, view.s_down ? "s_down " : "",
+                           view.o_down ? "o_down " : "",
+                           view.failover_state != NULL ? view.failover_state : "idle",
+                           view.peers + 1, watching);
             return 0;
         }
         if (agreed != UINT32_MAX && (agreed != addr || config_epoch != state.config_epoch)) {
-            (void)snprintf(why, WORLD_WHY_MAX, "%s says the master of %s is %s in epoch %llu, others %s in %llu",
-                           m->name, name, world_addr_name(w, addr), (unsigned long long)state.config_epoch,
-                           world_addr_name(w, agreed), (unsigned long long)config_epoch);
+            (void)snprintf(why, WORLD_WHY_MAX,
+                           "%s says the master of %s is %s in epoch %llu, others %s in %llu",
+                           m->name, name, world_addr_name(w, addr),
+                           (unsigned long long)state.config_epoch, world_addr_name(w, agreed),
+                           (unsigned long long)config_epoch);
             return 0;
         }
         agreed = addr;
@@ -674,20 +694,22 @@ static bool checker_group_settled(const struct world *w, uint16_t group, char wh
 
     if (place.kind != PLACE_REDIS || !redis_serves(w, place.index) ||
         w->servers[place.index].role != ROLE_MASTER) {
-        (void)snprintf(why, WORLD_WHY_MAX, "all name %s, which is no master", world_addr_name(w, master));
+        (void)snprintf(why, WORLD_WHY_MAX, "all name %s, which is no master",
+                       world_addr_name(w, master));
         return false;
     }
     for (uint16_t i = 0; i < w->servers_count; i++) {
         const struct redis *r = &w->servers[i];
 
-        if (r->group != group || r->addr == master || !r->is_alive || !checker_is_known(w, r->addr, group)) {
+        if (r->group != group || r->addr == master || !r->is_alive ||
+            !checker_is_known(w, r->addr, group)) {
             continue;
         }
         if (r->role != ROLE_REPLICA || r->master_addr != master || r->repl != REPL_ONLINE) {
-            (void)snprintf(why, WORLD_WHY_MAX, "%s is %s of %s (link %s), the master is %s", r->name,
-                           r->role == ROLE_MASTER ? "a master instead" : "a replica",
-                           world_addr_name(w, r->master_addr), r->repl == REPL_ONLINE ? "up" : "down",
-                           world_addr_name(w, master));
+            (void)snprintf(why, WORLD_WHY_MAX, "%s is %s of %s (link %s), the master is %s",
+                           r->name, r->role == ROLE_MASTER ? "a master instead" : "a replica",
+                           world_addr_name(w, r->master_addr),
+                           r->repl == REPL_ONLINE ? "up" : "down", world_addr_name(w, master));
             return false;
         }
     }

@@ -1,6 +1,6 @@
 /* The shell around a core: its actions become messages, messages become its events. */
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sim/checker.h"
 #include "sim/model_monitor.h"
@@ -76,13 +76,14 @@ static void act_ask(struct world *w, struct monitor *m, const struct action *a)
                                  .epoch = a->send_ask.epoch,
                                  .run = world_run_number(a->send_ask.run_id)};
     if (out->ask.run != 0) {
-        STORY(w, m->name, "asks for a vote about %s in epoch %llu", world_addr_name(w, out->ask.addr),
-              (unsigned long long)out->ask.epoch);
+        STORY(w, m->name, "asks for a vote about %s in epoch %llu",
+              world_addr_name(w, out->ask.addr), (unsigned long long)out->ask.epoch);
     }
     act_send(w, m, a->link, out);
 }
 
-static void act_move(struct world *w, struct monitor *m, const struct action *a, enum message_kind kind)
+static void act_move(struct world *w, struct monitor *m, const struct action *a,
+                     enum message_kind kind)
 {
     struct message *out = net_message(w, kind);
     uint32_t slot = *act_link(m, a->link);
@@ -109,10 +110,11 @@ static void act_reply_ask(struct world *w, struct monitor *m, const struct actio
 
         ask->is_used = false;
         if (c->generation == ask->generation && !c->is_orphan && !c->server_gone) {
-            ask->reply->answer = (struct wire_answer){.ask = ask->ask,
-                                                      .down = a->reply_ask.down,
-                                                      .leader = world_run_number(a->reply_ask.leader),
-                                                      .leader_epoch = a->reply_ask.leader_epoch};
+            ask->reply->answer =
+                (struct wire_answer){.ask = ask->ask,
+                                     .down = a->reply_ask.down,
+                                     .leader = world_run_number(a->reply_ask.leader),
+                                     .leader_epoch = a->reply_ask.leader_epoch};
             ask->reply->is_held = false;
             net_flush_replies(w, ask->connection);
         }
@@ -143,8 +145,9 @@ static void act_note(struct world *w, struct monitor *m, const struct note *note
 
 static void act_result(struct world *w, struct monitor *m, const struct action *a)
 {
-    static const char *const words[] = {"OK",       "no such master", "duplicate name", "in progress",
-                                        "no good replica", "too many", "not found", "not saved"};
+    static const char *const words[] = {"OK",          "no such master",  "duplicate name",
+                                        "in progress", "no good replica", "too many",
+                                        "not found",   "not saved"};
 
     STORY(w, m->name, "answers the operator: %s", words[a->reply_command.result]);
     if (a->reply_command.token == m->command_token) {
@@ -224,8 +227,8 @@ static void act_fill_hello(const struct world *w, const struct wire_hello *from,
                    from->group == WORLD_NOBODY ? "nobody" : world_group_name(w, from->group, name));
 }
 
-static void act_fill_info(const struct world *w, const struct wire_facts *from, struct info_facts *to,
-                          struct info_replica replicas[WIRE_REPLICAS_MAX])
+static void act_fill_info(const struct world *w, const struct wire_facts *from,
+                          struct info_facts *to, struct info_replica replicas[WIRE_REPLICAS_MAX])
 {
     memset(to, 0, sizeof(*to));
     world_run_text(from->run, to->run_id);
@@ -310,7 +313,8 @@ void monitor_hear(struct world *w, uint16_t monitor, uint32_t connection, struct
     }
 }
 
-/* As a server: PING and PUBLISH are answered at once, an ask when the core says; in order in any case. */
+/* As a server: PING and PUBLISH are answered at once, an ask when the core says; in order in any
+ * case. */
 void monitor_serve(struct world *w, uint16_t monitor, uint32_t connection, struct message *m)
 {
     struct monitor *me = &w->monitors[monitor];
@@ -347,8 +351,8 @@ void monitor_serve(struct world *w, uint16_t monitor, uint32_t connection, struc
                                      .ask = m->ask};
         net_reply(w, connection, reply);
         event.type = EVENT_ASK;
-        event.ask = (struct ask){.token = slot->token, .addr = *world_addr(w, m->ask.addr),
-                                 .epoch = m->ask.epoch};
+        event.ask = (struct ask){
+            .token = slot->token, .addr = *world_addr(w, m->ask.addr), .epoch = m->ask.epoch};
         world_run_text(m->ask.run, event.ask.run_id);
         if (m->ask.run == 0) {
             memcpy(event.ask.run_id, "*", 2);

@@ -30,8 +30,8 @@ const struct image_master *image_find(const struct image *image, const char *nam
     return NULL;
 }
 
-static void image_take_master(const struct world *w, const struct failover *core, const struct master *master,
-                              struct image_master *to)
+static void image_take_master(const struct world *w, const struct failover *core,
+                              const struct master *master, struct image_master *to)
 {
     struct instance_view view;
     struct instance_view self;
@@ -41,7 +41,8 @@ static void image_take_master(const struct world *w, const struct failover *core
     to->replicas_count = 0;
     to->peers_count = 0;
     for (uint32_t i = 0; failover_view_replica(core, master, i, &view); i++) {
-        /* Past the promotion the old master stands in the place of the promoted one, as Sentinel writes it. */
+        /* Past the promotion the old master stands in the place of the promoted one, as Sentinel
+         * writes it. */
         const struct addr *addr = addr_same(&view.addr, &to->state.addr) ? &self.addr : &view.addr;
 
         if (to->replicas_count < IMAGE_REPLICAS_MAX) {
@@ -77,19 +78,23 @@ void image_restore(struct world *w, struct monitor *m)
         const struct image_master *from = &m->disk.masters[i];
 
         if (!failover_restore_master(m->core, &from->state)) {
-            world_fail(w, "%s: master %s on its disk cannot be restored", m->name, from->state.name);
+            world_fail(w, "%s: master %s on its disk cannot be restored", m->name,
+                       from->state.name);
             return;
         }
         for (uint32_t n = 0; n < from->replicas_count; n++) {
-            if (!failover_restore_replica(m->core, from->state.name, world_addr(w, from->replicas[n]))) {
-                STORY(w, m->name, "replica %s of its disk is refused", world_addr_name(w, from->replicas[n]));
+            if (!failover_restore_replica(m->core, from->state.name,
+                                          world_addr(w, from->replicas[n]))) {
+                STORY(w, m->name, "replica %s of its disk is refused",
+                      world_addr_name(w, from->replicas[n]));
             }
         }
         for (uint32_t n = 0; n < from->peers_count; n++) {
             char run_id[RUN_ID_MAX];
 
             world_run_text(from->peers[n].run, run_id);
-            if (!failover_restore_peer(m->core, from->state.name, world_addr(w, from->peers[n].addr), run_id)) {
+            if (!failover_restore_peer(m->core, from->state.name,
+                                       world_addr(w, from->peers[n].addr), run_id)) {
                 STORY(w, m->name, "monitor %s of its disk is refused",
                       world_addr_name(w, from->peers[n].addr));
             }
@@ -107,8 +112,9 @@ void monitor_persist(struct world *w, struct monitor *m, uint64_t seq)
     if (m->writing == NULL) {
         m->writing = image;
         m->writing_seq = seq;
-        world_push(w, w->now + 1 + (msec_t)world_random(w, (uint64_t)w->config.disk_ms) +
-                          (m->disk_state == DISK_SLOW ? m->disk_slow_ms : 0),
+        world_push(w,
+                   w->now + 1 + (msec_t)world_random(w, (uint64_t)w->config.disk_ms) +
+                       (m->disk_state == DISK_SLOW ? m->disk_slow_ms : 0),
                    WORLD_DISK, m->index, m->incarnation, 0);
         return;
     }

@@ -30,12 +30,13 @@ static void monitor_first_image(const struct world *w, struct monitor *m)
 
         (void)snprintf(state->name, sizeof(state->name), "%s", world_group_name(w, g, name));
         state->addr = *world_addr(w, 1U + (uint32_t)g * each);
-        state->config = (struct master_config){.quorum = w->config.quorum,
-                                               .parallel_syncs = w->config.parallel_syncs,
-                                               .down_after_ms = w->config.down_after_ms,
-                                               .failover_timeout_ms = w->config.failover_timeout_ms,
-                                               .refused_after_ms = w->config.refused_after_ms,
-                                               .reboot_down_after_ms = w->config.reboot_down_after_ms};
+        state->config =
+            (struct master_config){.quorum = w->config.quorum,
+                                   .parallel_syncs = w->config.parallel_syncs,
+                                   .down_after_ms = w->config.down_after_ms,
+                                   .failover_timeout_ms = w->config.failover_timeout_ms,
+                                   .refused_after_ms = w->config.refused_after_ms,
+                                   .reboot_down_after_ms = w->config.reboot_down_after_ms};
     }
 }
 
@@ -80,8 +81,9 @@ void monitor_boot(struct world *w, uint16_t monitor)
     struct monitor *m = &w->monitors[monitor];
     struct failover_start start = {
         .limits = {.masters_max = w->config.groups + SPARE_MASTERS,
-                   .instances_max = (uint32_t)w->config.groups * (w->config.replicas + w->config.monitors) +
-                                    SPARE_INSTANCES},
+                   .instances_max =
+                       (uint32_t)w->config.groups * (w->config.replicas + w->config.monitors) +
+                       SPARE_INSTANCES},
         .current_epoch = m->disk.epoch,
         .seed = world_random(w, UINT64_MAX)};
 
@@ -114,8 +116,9 @@ void monitor_crash(struct world *w, uint16_t monitor, bool losing, bool is_silen
         return;
     }
     STORY(w, m->name, "%s%s", is_silent ? "its machine loses power" : "crashes",
-          m->writing == NULL ? "" : losing ? ", what was on its way to the disk is lost"
-                                           : ", what was on its way to the disk may have arrived");
+          m->writing == NULL ? ""
+          : losing           ? ", what was on its way to the disk is lost"
+                             : ", what was on its way to the disk may have arrived");
     m->is_alive = false;
     m->is_paused = false;
     m->incarnation++;
@@ -141,7 +144,8 @@ static void monitor_tick_soon(struct world *w, struct monitor *m, msec_t at)
 
 static void monitor_disk_told(struct world *w, struct monitor *m)
 {
-    struct event event = {.type = EVENT_PERSISTED, .persisted = {.seq = m->done_seq, .ok = m->done_ok}};
+    struct event event = {.type = EVENT_PERSISTED,
+                          .persisted = {.seq = m->done_seq, .ok = m->done_ok}};
 
     m->done_pending = false;
     monitor_step(w, m, &event);
@@ -157,7 +161,8 @@ void monitor_pause(struct world *w, uint16_t monitor, bool paused)
     STORY(w, m->name, "%s", paused ? "stopped (SIGSTOP)" : "goes on (SIGCONT)");
     m->is_paused = paused;
     if (!paused) {
-        bool sockets_first = world_chance(w, 50); /* what a loop looks at first is its own business */
+        bool sockets_first =
+            world_chance(w, 50); /* what a loop looks at first is its own business */
 
         if (sockets_first) {
             net_wake(w);
@@ -213,7 +218,7 @@ void monitor_command(struct world *w, uint16_t monitor, struct command *command)
     if (!m->is_alive || m->is_paused) {
         return;
     }
-    static const char *const words[] = {"MONITOR", "REMOVE", "SET",   "FAILOVER", "RESET",
+    static const char *const words[] = {"MONITOR", "REMOVE", "SET",   "FAILOVER",        "RESET",
                                         "FORGET",  "FLUSH",  "DEBUG", "SIMULATE-FAILURE"};
     STORY(w, "operator", "%s: SENTINEL %s %s%s", m->name, words[command->type], command->name,
           command->coordinated ? " COORDINATED" : "");
@@ -229,9 +234,8 @@ uint32_t monitor_master_addr(const struct world *w, uint16_t monitor, uint16_t g
 {
     const struct monitor *m = &w->monitors[monitor];
     char name[WORLD_NAME_MAX];
-    const struct master *master = m->core == NULL ? NULL
-                                                  : failover_master_named(
-                                                        m->core, world_group_name(w, group, name));
+    const struct master *master =
+        m->core == NULL ? NULL : failover_master_named(m->core, world_group_name(w, group, name));
     struct master_state state;
 
     if (master == NULL) {
@@ -339,8 +343,9 @@ void monitor_disk_done(struct world *w, uint16_t monitor, uint32_t incarnation)
     m->writing_seq = m->waiting_seq;
     m->waiting = NULL;
     if (m->writing != NULL) {
-        world_push(w, w->now + 1 + (msec_t)world_random(w, (uint64_t)w->config.disk_ms) +
-                          (m->disk_state == DISK_SLOW ? m->disk_slow_ms : 0),
+        world_push(w,
+                   w->now + 1 + (msec_t)world_random(w, (uint64_t)w->config.disk_ms) +
+                       (m->disk_state == DISK_SLOW ? m->disk_slow_ms : 0),
                    WORLD_DISK, monitor, incarnation, 0);
     }
     m->done_pending = true;

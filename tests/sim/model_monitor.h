@@ -2,9 +2,9 @@
 #define SIM_MODEL_MONITOR_H
 
 /*
- * One core and a model of the shell around it: performs actions in order, keeps a disk image that is
- * saved with a delay, answers other monitors in the order of their requests, and can be crashed, paused,
- * frozen in time and started again from its image.
+ * One core and a model of the shell around it: performs actions in order, keeps a disk image that
+ * is saved with a delay, answers other monitors in the order of their requests, and can be crashed,
+ * paused, frozen in time and started again from its image.
  */
 
 #include "sim/model_net.h"

@@ -145,7 +145,8 @@ static void net_append(struct world *w, uint32_t index, enum net_direction dir, 
     net_schedule(w, index, dir, c->first[dir]->at);
 }
 
-void net_send(struct world *w, uint32_t index, enum net_direction dir, struct message *m, msec_t extra_ms)
+void net_send(struct world *w, uint32_t index, enum net_direction dir, struct message *m,
+              msec_t extra_ms)
 {
     struct connection *c = &w->net->connections[index];
     uint16_t here = net_monitor_host(w, c->monitor);
@@ -184,7 +185,8 @@ static uint32_t net_slot(struct net *net)
     }
     if (i == net->connections_count) {
         net->connections_count = net->connections_count == 0 ? 64 : net->connections_count * 2;
-        net->connections = realloc(net->connections, net->connections_count * sizeof(*net->connections));
+        net->connections =
+            realloc(net->connections, net->connections_count * sizeof(*net->connections));
         ASSERT(net->connections != NULL);
         memset(net->connections + i, 0, (net->connections_count - i) * sizeof(*net->connections));
     }
@@ -197,16 +199,21 @@ uint32_t net_open(struct world *w, uint16_t monitor, uint32_t link, uint32_t add
     uint32_t index = net_slot(w->net);
     struct connection *c = &w->net->connections[index];
 
-    *c = (struct connection){.generation = c->generation + 1, .monitor = monitor, .link = link,
-                             .addr = addr, .opened_at = w->now, .to = w->places[addr],
+    *c = (struct connection){.generation = c->generation + 1,
+                             .monitor = monitor,
+                             .link = link,
+                             .addr = addr,
+                             .opened_at = w->now,
+                             .to = w->places[addr],
                              .monitor_incarnation = w->monitors[monitor].incarnation};
-    world_push(w, w->now + 2 * w->config.delay_ms + (msec_t)world_random(w, 2), WORLD_CONNECT, index,
-               c->generation, 0);
+    world_push(w, w->now + 2 * w->config.delay_ms + (msec_t)world_random(w, 2), WORLD_CONNECT,
+               index, c->generation, 0);
     return index;
 }
 
 /* The end of the connection as the monitor will see it. */
-static void net_send_end(struct world *w, uint32_t index, enum link_end end, bool is_local, msec_t at)
+static void net_send_end(struct world *w, uint32_t index, enum link_end end, bool is_local,
+                         msec_t at)
 {
     struct connection *c = &w->net->connections[index];
 
@@ -245,13 +252,15 @@ void net_connect(struct world *w, uint32_t index, uint32_t generation)
 
     if (c->to.kind == PLACE_NOBODY || !net_path(w, here, there) || !net_path(w, there, here)) {
         bool is_told = c->to.kind == PLACE_NOBODY; /* a router on the way answers */
-        c->to = c->to.kind == PLACE_NOBODY ? (struct world_place){PLACE_MONITOR, c->monitor} : c->to;
+        c->to =
+            c->to.kind == PLACE_NOBODY ? (struct world_place){PLACE_MONITOR, c->monitor} : c->to;
         net_send_end(w, index, is_told ? LINK_END_UNREACHABLE : LINK_END_TIMEOUT, true,
                      is_told ? w->now : c->opened_at + CONNECT_TIMEOUT_MS);
     } else if (net_is_running(w, c->to, &c->to_incarnation)) {
         c->is_up = true; /* the kernel accepts for a process that is paused, too */
         struct message *m = net_message(w, MESSAGE_UP);
         m->at = w->now;
+        m->is_local = true;
         net_append(w, index, NET_BACK, m);
     } else {
         net_send_end(w, index, LINK_END_REFUSED, false, w->now + w->net->slow_ms[there]);
@@ -337,8 +346,10 @@ void net_pump(struct world *w, uint32_t index, uint32_t generation, enum net_dir
         bool is_open = dir == NET_OUT ? net_path(w, here, there) : net_path(w, there, here);
 
         if (!m->is_local && !is_open) {
-            c->backoff_ms[dir] = c->backoff_ms[dir] == 0 ? WORLD_RETRANSMIT_MS : 2 * c->backoff_ms[dir];
-            c->backoff_ms[dir] = c->backoff_ms[dir] > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : c->backoff_ms[dir];
+            c->backoff_ms[dir] =
+                c->backoff_ms[dir] == 0 ? WORLD_RETRANSMIT_MS : 2 * c->backoff_ms[dir];
+            c->backoff_ms[dir] =
+                c->backoff_ms[dir] > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : c->backoff_ms[dir];
             net_schedule(w, index, dir, w->now + c->backoff_ms[dir]);
             return;
         }
@@ -399,6 +410,27 @@ static bool net_is_to(const struct connection *c, struct world_place place)
            c->to.index == place.index;
 }
 
+/* What is on its way from a machine without power; what the monitor's own kernel knows already
+ * stays. */
+static void net_lose_unsent(struct world *w, struct connection *c)
+{
+    struct message *kept = NULL;
+
+    for (struct message *m = c->first[NET_BACK]; m != NULL;) {
+        struct message *next = m->next;
+
+        if (m->is_local && kept == NULL) {
+            kept = m;
+            kept->next = NULL;
+        } else {
+            net_drop_message(w, m);
+        }
+        m = next;
+    }
+    c->first[NET_BACK] = kept;
+    c->last[NET_BACK] = kept;
+}
+
 void net_process_died(struct world *w, struct world_place place, bool is_silent)
 {
     for (uint32_t i = 0; i < w->net->connections_count; i++) {
@@ -409,12 +441,14 @@ void net_process_died(struct world *w, struct world_place place, bool is_silent)
         }
         c->server_gone = true;
         net_drop_list(w, &c->replies_first);
-        if (is_silent) { /* what it had sent is gone with it; the monitor hears a reset when it asks again */
-            net_drop_list(w, &c->first[NET_BACK]);
+        if (is_silent) { /* what it had sent is gone with it; the monitor hears a reset when it asks
+                            again */
+            net_lose_unsent(w, c);
         } else {
             uint16_t there = net_host_of(w, place);
             enum link_end end = world_chance(w, 50) ? LINK_END_RESET : LINK_END_CLOSED;
-            net_send_end(w, i, end, false, w->now + net_delay(w, there, net_monitor_host(w, c->monitor)));
+            net_send_end(w, i, end, false,
+                         w->now + net_delay(w, there, net_monitor_host(w, c->monitor)));
         }
     }
 }
@@ -427,7 +461,8 @@ void net_kill_clients(struct world *w, struct world_place place, uint32_t except
         if (i != except && net_is_to(c, place)) {
             c->server_gone = true;
             uint16_t there = net_host_of(w, place);
-            net_send_end(w, i, end, false, w->now + net_delay(w, there, net_monitor_host(w, c->monitor)));
+            net_send_end(w, i, end, false,
+                         w->now + net_delay(w, there, net_monitor_host(w, c->monitor)));
         }
     }
 }

@@ -2,14 +2,18 @@
 #define SIM_MODEL_NET_H
 
 /*
- * Connections between monitors and everything else, with TCP's semantics: bytes of one connection come in
- * order and once, or the connection ends. A cut holds them back and retransmission brings them later; a
- * reset, a refused attempt and a host that is off are told apart as a kernel would.
+ * Connections between monitors and everything else, with TCP's semantics: bytes of one connection
+ * come in order and once, or the connection ends. A cut holds them back and retransmission brings
+ * them later; a reset, a refused attempt and a host that is off are told apart as a kernel would.
  */
 
 #include "sim/world.h"
 
-enum net_direction { NET_OUT, NET_BACK, NET_DIRECTIONS }; /* from the monitor that opened it, and back */
+enum net_direction {
+    NET_OUT,
+    NET_BACK,
+    NET_DIRECTIONS
+}; /* from the monitor that opened it, and back */
 
 enum message_kind {
     MESSAGE_PING,
@@ -28,7 +32,9 @@ enum message_kind {
     MESSAGE_PROMOTED,
 };
 
-enum { WIRE_REPLICAS_MAX = 16 /* slave lines of one INFO; a group has at most this many servers */ };
+enum {
+    WIRE_REPLICAS_MAX = 16 /* slave lines of one INFO; a group has at most this many servers */
+};
 
 struct wire_hello {
     uint32_t from; /* address */
@@ -101,9 +107,9 @@ struct connection {
     msec_t opened_at;
     struct world_place to;
     uint32_t to_incarnation;
-    bool is_up;        /* established */
-    bool is_orphan;    /* the monitor closed it: only what was sent is still delivered */
-    bool server_gone;  /* the process at the other end is; it learns by a reset */
+    bool is_up;       /* established */
+    bool is_orphan;   /* the monitor closed it: only what was sent is still delivered */
+    bool server_gone; /* the process at the other end is; it learns by a reset */
     bool end_sent;
     struct message *first[NET_DIRECTIONS];
     struct message *last[NET_DIRECTIONS];
@@ -133,7 +139,7 @@ uint16_t net_host_of(const struct world *w, struct world_place place);
 bool net_path(const struct world *w, uint16_t from, uint16_t to);
 msec_t net_delay(struct world *w, uint16_t from, uint16_t to);
 void net_cut(struct world *w, uint16_t from, uint16_t to, bool is_cut); /* one way */
-void net_heal(struct world *w); /* all cuts and slowness */
+void net_heal(struct world *w);                                         /* all cuts and slowness */
 
 /* A monitor's attempt; its outcome comes back as MESSAGE_UP or MESSAGE_END. */
 uint32_t net_open(struct world *w, uint16_t monitor, uint32_t link, uint32_t addr);
@@ -152,9 +158,11 @@ void net_flush_replies(struct world *w, uint32_t connection);
 void net_connect(struct world *w, uint32_t connection, uint32_t generation);
 void net_pump(struct world *w, uint32_t connection, uint32_t generation, enum net_direction dir);
 
-/* The process there died (the kernel says so, unless the machine is off) or was told to close them. */
+/* The process there died (the kernel says so, unless the machine is off) or was told to close them.
+ */
 void net_process_died(struct world *w, struct world_place place, bool is_silent);
-void net_kill_clients(struct world *w, struct world_place place, uint32_t except, enum link_end end);
+void net_kill_clients(struct world *w, struct world_place place, uint32_t except,
+                      enum link_end end);
 void net_monitor_died(struct world *w, uint16_t monitor, bool is_silent); /* as a client */
 void net_wake(struct world *w); /* somebody was resumed: what waited for him is pumped */
 void net_reset_one(struct world *w, uint32_t connection);

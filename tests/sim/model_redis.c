@@ -6,7 +6,7 @@
 enum {
     FIRST_OFFSET = 1000,
     FIRST_KEYS = 100,
-    WRITE_BYTES = 40, /* of one small SET in the replication stream */
+    WRITE_BYTES = 40,   /* of one small SET in the replication stream */
     COORDINATED_MS = 3, /* FAILOVER TO took 2 to 8 ms, measured */
 };
 
@@ -74,8 +74,9 @@ void redis_kill(struct world *w, uint16_t server)
     if (!r->is_alive) {
         return;
     }
-    STORY(w, r->name, "killed (%s, offset %lld, %lld keys)", r->role == ROLE_MASTER ? "master" : "replica",
-          (long long)r->data.offset, (long long)r->data.keys);
+    STORY(w, r->name, "killed (%s, offset %lld, %lld keys)",
+          r->role == ROLE_MASTER ? "master" : "replica", (long long)r->data.offset,
+          (long long)r->data.keys);
     r->is_alive = false;
     r->is_paused = false;
     r->incarnation++;
@@ -105,8 +106,8 @@ void redis_save(struct world *w, uint16_t server)
     w->servers[server].saved = w->servers[server].data;
 }
 
-/* What Redis 7 makes of its RDB file: a replica goes on in its history, a master begins a new one that
- * forked from it where the file ends. */
+/* What Redis 7 makes of its RDB file: a replica goes on in its history, a master begins a new one
+ * that forked from it where the file ends. */
 static void redis_load(struct world *w, struct redis *r, enum redis_restart how)
 {
     uint64_t fresh = world_random(w, UINT64_MAX - 1) + 1;
@@ -205,8 +206,8 @@ void redis_promote(struct world *w, uint16_t server)
     r->data.second_offset = r->data.offset + 1;
     r->data.replid = world_random(w, UINT64_MAX - 1) + 1;
     redis_rewrite(r);
-    STORY(w, r->name, "is a master now, forked at offset %lld with %lld keys", (long long)r->data.offset,
-          (long long)r->data.keys);
+    STORY(w, r->name, "is a master now, forked at offset %lld with %lld keys",
+          (long long)r->data.offset, (long long)r->data.keys);
     repl_drop_followers(w, server, false);
 }
 
@@ -218,8 +219,8 @@ void redis_replicaof(struct world *w, uint16_t server, uint32_t addr)
         redis_rewrite(r);
         return; /* "Already connected to specified master" */
     }
-    STORY(w, r->name, "%s, follows %s now", r->role == ROLE_MASTER ? "is no master any more" : "turns",
-          world_addr_name(w, addr));
+    STORY(w, r->name, "%s, follows %s now",
+          r->role == ROLE_MASTER ? "is no master any more" : "turns", world_addr_name(w, addr));
     repl_stop(w, server);
     if (r->role == ROLE_MASTER) {
         repl_drop_followers(w, server, false);
@@ -257,7 +258,8 @@ void redis_coordinated(struct world *w, uint16_t server, uint32_t incarnation, u
     if (!repl_follows(replica, r) || replica->repl != REPL_ONLINE) {
         return;
     }
-    STORY(w, r->name, "FAILOVER TO %s: hands over at offset %lld", replica->name, (long long)r->data.offset);
+    STORY(w, r->name, "FAILOVER TO %s: hands over at offset %lld", replica->name,
+          (long long)r->data.offset);
     replica->data = r->data;
     redis_promote(w, to.index);
     redis_replicaof(w, server, addr);
@@ -315,7 +317,8 @@ static void redis_send_facts(struct world *w, const struct redis *r, uint32_t co
     net_send(w, connection, NET_BACK, m, 0);
 }
 
-static void redis_publish_to(struct world *w, uint16_t server, const struct wire_hello *hello, msec_t extra_ms)
+static void redis_publish_to(struct world *w, uint16_t server, const struct wire_hello *hello,
+                             msec_t extra_ms)
 {
     for (uint32_t i = 0; i < w->net->connections_count; i++) {
         const struct connection *c = &w->net->connections[i];
@@ -340,13 +343,15 @@ static void redis_publish(struct world *w, const struct redis *r, const struct w
     for (uint16_t i = 0; i < followers.replicas_count; i++) {
         uint16_t to = w->places[followers.replicas[i]].index;
 
-        if (w->servers[to].repl == REPL_ONLINE && redis_serves(w, to) && net_path(w, r->index, to)) {
+        if (w->servers[to].repl == REPL_ONLINE && redis_serves(w, to) &&
+            net_path(w, r->index, to)) {
             redis_publish_to(w, to, hello, net_delay(w, r->index, to));
         }
     }
 }
 
-static void redis_transaction(struct world *w, struct redis *r, uint32_t connection, const struct message *m)
+static void redis_transaction(struct world *w, struct redis *r, uint32_t connection,
+                              const struct message *m)
 {
     if (w->now < r->loading_until || r->is_busy) { /* -LOADING, -BUSY: EXECABORT */
         if (m->kind == MESSAGE_PROMOTE) {

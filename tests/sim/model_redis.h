@@ -2,8 +2,8 @@
 #define SIM_MODEL_REDIS_H
 
 /*
- * A data server as a monitor sees it: roles, replication ids and offsets, partial and full resync by
- * Redis' rules, what a restart keeps. Data is a number of keys that travels with the offset.
+ * A data server as a monitor sees it: roles, replication ids and offsets, partial and full resync
+ * by Redis' rules, what a restart keeps. Data is a number of keys that travels with the offset.
  */
 
 #include "sim/model_net.h"
@@ -37,13 +37,13 @@ struct redis {
     enum server_role role;
     uint32_t master_addr;
     struct redis_data data;
-    struct redis_data saved; /* the RDB file */
+    struct redis_data saved;      /* the RDB file */
     enum server_role config_role; /* redis.conf, as CONFIG REWRITE left it */
     uint32_t config_master;
 
     enum repl_state repl;
     uint32_t repl_generation;
-    uint16_t repl_master; /* the server it is connected to ... */
+    uint16_t repl_master;             /* the server it is connected to ... */
     uint32_t repl_master_incarnation; /* ... in this life of it */
     msec_t repl_down_since;
     msec_t repl_silent_since;
@@ -67,7 +67,8 @@ void redis_move(struct world *w, uint16_t server, uint32_t addr); /* it comes ba
 
 void redis_receive(struct world *w, uint16_t server, uint32_t connection, struct message *take_m);
 void redis_coordinated(struct world *w, uint16_t server, uint32_t incarnation, uint32_t addr);
-bool redis_serves(const struct world *w, uint16_t server); /* alive, not loading, not paused, host on */
+bool redis_serves(const struct world *w,
+                  uint16_t server); /* alive, not loading, not paused, host on */
 
 /* model_repl.c */
 void repl_begin(struct world *w, uint16_t server); /* it follows master_addr from now on */

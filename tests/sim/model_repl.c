@@ -2,11 +2,11 @@
 #include "sim/model_redis.h"
 
 enum {
-    REPL_RETRY_MS = 1000,     /* replicationCron */
-    REPL_TIMEOUT_MS = 60000,  /* repl-timeout */
+    REPL_RETRY_MS = 1000,    /* replicationCron */
+    REPL_TIMEOUT_MS = 60000, /* repl-timeout */
     REPL_SYNC_MIN_MS = 30,
     REPL_SYNC_MORE_MS = 400,
-    REPL_STUCK_MS = 20000,    /* how late a replica reads that never catches up */
+    REPL_STUCK_MS = 20000, /* how late a replica reads that never catches up */
     REPL_BACKLOG_BYTES = 1 << 20,
 };
 
@@ -19,7 +19,8 @@ bool repl_follows(const struct redis *follower, const struct redis *of)
 {
     return follower->is_alive && follower->role == ROLE_REPLICA && of->is_alive &&
            (follower->repl == REPL_ONLINE || follower->repl == REPL_SYNC) &&
-           follower->repl_master == of->index && follower->repl_master_incarnation == of->incarnation;
+           follower->repl_master == of->index &&
+           follower->repl_master_incarnation == of->incarnation;
 }
 
 void repl_stop(struct world *w, uint16_t server)
@@ -102,7 +103,8 @@ static void repl_attempt(struct world *w, struct redis *r)
             r->data.replid = master->data.replid;
             repl_drop_followers(w, r->index, false);
         }
-        STORY(w, r->name, "partial resync with %s at offset %lld", master->name, (long long)r->data.offset);
+        STORY(w, r->name, "partial resync with %s at offset %lld", master->name,
+              (long long)r->data.offset);
         repl_feed(w, to.index);
         repl_again(w, r, REPL_RETRY_MS);
     } else {
@@ -173,7 +175,8 @@ void repl_done(struct world *w, uint16_t server, uint32_t generation)
         world_push(w, w->now + 100, WORLD_REPL_DONE, server, generation, 0);
         return;
     }
-    if (!repl_follows(r, master) || !repl_is_reachable(w, r, (struct world_place){PLACE_REDIS, master->index})) {
+    if (!repl_follows(r, master) ||
+        !repl_is_reachable(w, r, (struct world_place){PLACE_REDIS, master->index})) {
         repl_begin(w, server);
         return;
     }
@@ -181,7 +184,8 @@ void repl_done(struct world *w, uint16_t server, uint32_t generation)
     r->data.replid2 = 0;
     r->data.second_offset = -1;
     r->repl = REPL_ONLINE;
-    STORY(w, r->name, "full resync with %s done, offset %lld", master->name, (long long)r->data.offset);
+    STORY(w, r->name, "full resync with %s done, offset %lld", master->name,
+          (long long)r->data.offset);
     repl_drop_followers(w, server, false);
     repl_again(w, r, REPL_RETRY_MS);
 }

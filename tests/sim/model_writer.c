@@ -11,8 +11,8 @@ void writer_start(struct world *w)
     ASSERT(w->writer_target != NULL);
     for (uint16_t g = 0; g < w->config.groups && w->config.write_every_ms > 0; g++) {
         w->writer_target[g] = WORLD_NOBODY;
-        world_push(w, w->now + (msec_t)world_random(w, (uint64_t)w->config.write_every_ms), WORLD_WRITER, g, 0,
-                   0);
+        world_push(w, w->now + (msec_t)world_random(w, (uint64_t)w->config.write_every_ms),
+                   WORLD_WRITER, g, 0, 0);
     }
 }
 
@@ -39,5 +39,6 @@ void writer_turn(struct world *w, uint16_t group)
         w->stats.writes_failed++;
         writer_ask(w, group);
     }
-    world_push(w, w->now + every / 2 + (msec_t)world_random(w, (uint64_t)every), WORLD_WRITER, group, 0, 0);
+    world_push(w, w->now + every / 2 + (msec_t)world_random(w, (uint64_t)every), WORLD_WRITER,
+               group, 0, 0);
 }

@@ -11,7 +11,7 @@
 enum {
     SCENARIO_LINE_MAX = 512,
     SCENARIO_LINES_MAX = 256,
-    SCENARIO_SEEDS = 20,      /* a story must hold whatever the luck with delays and races */
+    SCENARIO_SEEDS = 20, /* a story must hold whatever the luck with delays and races */
     SCENARIO_DEFAULT_REPLICAS = 2,
 };
 
@@ -54,11 +54,12 @@ static bool scenario_number(struct scenario *s, const char *key, uint64_t value)
 static bool scenario_time(struct scenario *s, const char *key, msec_t value)
 {
     struct world_config *c = &s->config;
-    static const char *const keys[] = {"down-after", "failover-timeout", "refused-after", "reboot-after",
-                                       "delay",      "jitter",           "disk",          "write-every"};
-    msec_t *const fields[] = {&c->down_after_ms, &c->failover_timeout_ms,  &c->refused_after_ms,
-                              &c->reboot_down_after_ms, &c->delay_ms, &c->jitter_ms, &c->disk_ms,
-                              &c->write_every_ms};
+    static const char *const keys[] = {
+        "down-after", "failover-timeout", "refused-after", "reboot-after",
+        "delay",      "jitter",           "disk",          "write-every"};
+    msec_t *const fields[] = {
+        &c->down_after_ms, &c->failover_timeout_ms, &c->refused_after_ms, &c->reboot_down_after_ms,
+        &c->delay_ms,      &c->jitter_ms,           &c->disk_ms,          &c->write_every_ms};
 
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         if (strcmp(keys[i], key) == 0) {
@@ -110,7 +111,8 @@ static bool scenario_world(struct scenario *s, struct story_line *line, struct e
 /* ---------------------------------------------------------------- the lines that wait */
 
 /* until COND within TIME | never COND within TIME | expect COND */
-static bool scenario_wait(struct scenario *s, const char *kind, struct story_line *line, struct err *err)
+static bool scenario_wait(struct scenario *s, const char *kind, struct story_line *line,
+                          struct err *err)
 {
     struct world *w = s->world;
     struct story_condition condition;
@@ -121,7 +123,8 @@ static bool scenario_wait(struct scenario *s, const char *kind, struct story_lin
     if (!story_condition(w, line, &condition, err)) {
         return false;
     }
-    if (!is_expect && (strcmp(story_word(line), "within") != 0 || !story_time(story_word(line), &within))) {
+    if (!is_expect &&
+        (strcmp(story_word(line), "within") != 0 || !story_time(story_word(line), &within))) {
         return err_set(err, "%s ... within TIME", kind);
     }
     msec_t until = w->now + within;
@@ -208,8 +211,8 @@ static bool scenario_seed(struct scenario *s, uint64_t seed, FILE *story, struct
     world_destroy(s->world);
     s->world = NULL;
     s->notes_from = 0;
-    return ok || err_wrap(err, "%s: line %zu (seed %llu): '%s'", s->path, number + 1, (unsigned long long)seed,
-                          s->lines[number]);
+    return ok || err_wrap(err, "%s: line %zu (seed %llu): '%s'", s->path, number + 1,
+                          (unsigned long long)seed, s->lines[number]);
 }
 
 static bool scenario_read(struct scenario *s, struct err *err)

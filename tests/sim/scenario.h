@@ -7,8 +7,8 @@
 
 #include "base/err.h"
 
-/* Plays one story file, with each of its seeds. seed 0: those the file asks for. False: err says which
- * line failed and how. The language is in scenarios/README.md. */
+/* Plays one story file, with each of its seeds. seed 0: those the file asks for. False: err says
+ * which line failed and how. The language is in scenarios/README.md. */
 struct scenario_options {
     uint64_t seed;
     int mutation;

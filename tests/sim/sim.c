@@ -1,6 +1,6 @@
 /*
- * The simulator's command line. Seeds run in forked workers, so that an assert of the core is one failed
- * seed and not the end of the run; one seed with its story runs in this process.
+ * The simulator's command line. Seeds run in forked workers, so that an assert of the core is one
+ * failed seed and not the end of the run; one seed with its story runs in this process.
  */
 #include <errno.h>
 #include <poll.h>
@@ -64,8 +64,8 @@ static const char *const mutation_names[MUTATION_COUNT] = {
 
 /* ---------------------------------------------------------------- one seed */
 
-static bool sim_play(const struct options *o, uint64_t seed, FILE *story, uint64_t *hash, char why[WORLD_WHY_MAX],
-                     struct worker *worker)
+static bool sim_play(const struct options *o, uint64_t seed, FILE *story, uint64_t *hash,
+                     char why[WORLD_WHY_MAX], struct worker *worker)
 {
     struct world_config config = {.mutation = o->mutation};
 
@@ -85,16 +85,19 @@ static bool sim_play(const struct options *o, uint64_t seed, FILE *story, uint64
         worker->elections += w->stats.elections;
     }
     if (story != NULL) {
-        (void)fprintf(story, "%llu events, %llu steps, %llu elections, %llu promotions, %llu writes, %llu refused\n",
-                      (unsigned long long)w->stats.events, (unsigned long long)w->stats.steps,
-                      (unsigned long long)w->stats.elections, (unsigned long long)w->stats.failovers,
-                      (unsigned long long)w->stats.writes, (unsigned long long)w->stats.writes_failed);
+        (void)fprintf(
+            story,
+            "%llu events, %llu steps, %llu elections, %llu promotions, %llu writes, %llu refused\n",
+            (unsigned long long)w->stats.events, (unsigned long long)w->stats.steps,
+            (unsigned long long)w->stats.elections, (unsigned long long)w->stats.failovers,
+            (unsigned long long)w->stats.writes, (unsigned long long)w->stats.writes_failed);
     }
     world_destroy(w);
     return ok;
 }
 
-static bool sim_play_twice(const struct options *o, uint64_t seed, char why[WORLD_WHY_MAX], struct worker *worker)
+static bool sim_play_twice(const struct options *o, uint64_t seed, char why[WORLD_WHY_MAX],
+                           struct worker *worker)
 {
     uint64_t first = 0;
     uint64_t second = 0;
@@ -134,10 +137,12 @@ static void sim_print_tail(const struct options *o, uint64_t seed)
     free(text);
 }
 
-static bool sim_run_one(const struct options *o, uint64_t seed, struct worker *worker, uint64_t failed_before)
+static bool sim_run_one(const struct options *o, uint64_t seed, struct worker *worker,
+                        uint64_t failed_before)
 {
     char why[WORLD_WHY_MAX];
-    bool ok = o->twice ? sim_play_twice(o, seed, why, worker) : sim_play(o, seed, NULL, NULL, why, worker);
+    bool ok = o->twice ? sim_play_twice(o, seed, why, worker)
+                       : sim_play(o, seed, NULL, NULL, why, worker);
 
     if (!ok && failed_before < FAILURES_SHOWN_MAX && !o->expect_failure) {
         (void)printf("seed %llu failed: %s\n", (unsigned long long)seed, why);
@@ -197,12 +202,14 @@ static bool sim_ended(const struct options *o, struct worker *worker, int status
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         return false;
     }
-    (void)printf("seed %llu failed: the process died (%s %d): an assert, or a sanitizer's finding, see above\n",
+    (void)printf("seed %llu failed: the process died (%s %d): an assert, or a sanitizer's finding, "
+                 "see above\n",
                  (unsigned long long)worker->current, WIFSIGNALED(status) ? "signal" : "status",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     sim_print_command(o, worker->current);
     worker->failed++;
-    return worker->next < o->from + o->seeds && worker->failed < FAILURES_SHOWN_MAX && !o->expect_failure;
+    return worker->next < o->from + o->seeds && worker->failed < FAILURES_SHOWN_MAX &&
+           !o->expect_failure;
 }
 
 static void sim_show_progress(const struct worker *workers, unsigned jobs, uint64_t seeds)
@@ -254,10 +261,12 @@ static void sim_wait(const struct options *o, struct worker *workers, unsigned j
 
 static int sim_summary(const struct options *o, uint64_t passed, uint64_t failed)
 {
-    (void)printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
+    (void)printf("%llu passed, %llu failed\n", (unsigned long long)passed,
+                 (unsigned long long)failed);
     if (o->expect_failure) {
         (void)printf("mutation %s: %s\n", mutation_names[o->mutation],
-                     failed > 0 ? "caught, as it must be" : "NOT CAUGHT: the checker misses a broken rule");
+                     failed > 0 ? "caught, as it must be"
+                                : "NOT CAUGHT: the checker misses a broken rule");
         return failed > 0 ? 0 : 1;
     }
     return failed > 0 ? 1 : 0;
@@ -312,8 +321,9 @@ static int sim_scenarios(const struct options *o)
     uint64_t failed = 0;
 
     for (size_t i = 0; i < o->scenarios_count; i++) {
-        struct scenario_options how = {
-            .seed = o->has_seed ? o->seed : 0, .mutation = o->mutation, .story = o->trace ? stdout : NULL};
+        struct scenario_options how = {.seed = o->has_seed ? o->seed : 0,
+                                       .mutation = o->mutation,
+                                       .story = o->trace ? stdout : NULL};
         struct err err;
 
         if (!scenario_play(o->scenarios[i], &how, &err)) {
@@ -330,7 +340,8 @@ static int sim_usage(const char *wrong)
 {
     (void)fprintf(stderr,
                   "sim: %s\n"
-                  "usage: sim --seeds N [--from S] [--jobs J] [--twice] [--mutation NAME [--expect-failure]]\n"
+                  "usage: sim --seeds N [--from S] [--jobs J] [--twice] [--mutation NAME "
+                  "[--expect-failure]]\n"
                   "       sim --seed S [--trace] [--mutation NAME]\n"
                   "       sim --scenario FILE... [--seed S] [--trace] [--mutation NAME]\n"
                   "--twice: run each seed twice and compare the stories\n",

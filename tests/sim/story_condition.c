@@ -7,8 +7,8 @@
 #include "sim/model_redis.h"
 #include "sim/story.h"
 
-static bool condition_note(const struct world *w, struct story_line *line, struct story_condition *c,
-                           struct err *err)
+static bool condition_note(const struct world *w, struct story_line *line,
+                           struct story_condition *c, struct err *err)
 {
     const char *name = story_word(line);
     int type = 0;
@@ -41,8 +41,8 @@ static bool condition_note(const struct world *w, struct story_line *line, struc
 }
 
 /* master NAME = SERVER [by MONITOR] */
-static bool condition_master(const struct world *w, struct story_line *line, struct story_condition *c,
-                             struct err *err)
+static bool condition_master(const struct world *w, struct story_line *line,
+                             struct story_condition *c, struct err *err)
 {
     c->group = world_group_named(w, story_word(line));
     if (c->group == WORLD_NOBODY || strcmp(story_word(line), "=") != 0 ||
@@ -62,8 +62,8 @@ static bool condition_master(const struct world *w, struct story_line *line, str
 }
 
 /* WHAT WHO [=] VALUE */
-static bool condition_of_one(const struct world *w, struct story_line *line, struct story_condition *c,
-                             struct err *err)
+static bool condition_of_one(const struct world *w, struct story_line *line,
+                             struct story_condition *c, struct err *err)
 {
     const char *who = story_word(line);
 
@@ -81,9 +81,11 @@ static bool condition_of_one(const struct world *w, struct story_line *line, str
     return true;
 }
 
-bool story_condition(const struct world *w, struct story_line *line, struct story_condition *c, struct err *err)
+bool story_condition(const struct world *w, struct story_line *line, struct story_condition *c,
+                     struct err *err)
 {
-    static const char *const of_one[] = {"role", "follows", "reply", "knows", "down", "keys", "epoch", "alive"};
+    static const char *const of_one[] = {"role", "follows", "reply", "knows",
+                                         "down", "keys",    "epoch", "alive"};
 
     *c = (struct story_condition){.by = WORLD_NOBODY, .other = {PLACE_NOBODY, 0}};
     if (strcmp(story_peek(line), "not") == 0) {
@@ -102,7 +104,8 @@ bool story_condition(const struct world *w, struct story_line *line, struct stor
     }
     if (strcmp(c->what, "syncing") == 0) { /* syncing N: at least so many full resyncs run */
         const char *number = story_word(line);
-        return text_to_i64(number, strlen(number), &c->number) || err_set(err, "syncing: how many?");
+        return text_to_i64(number, strlen(number), &c->number) ||
+               err_set(err, "syncing: how many?");
     }
     for (size_t i = 0; i < COUNT_OF(of_one); i++) {
         if (strcmp(of_one[i], c->what) == 0) {
@@ -164,7 +167,8 @@ static bool condition_is_master(const struct world *w, const struct story_condit
 }
 
 /* Does this monitor list the other, or (down) call it down? */
-static bool condition_lists(const struct world *w, const struct story_condition *c, bool must_be_down)
+static bool condition_lists(const struct world *w, const struct story_condition *c,
+                            bool must_be_down)
 {
     const struct monitor *m = &w->monitors[c->place.index];
     bool is_redis = c->other.kind == PLACE_REDIS;
@@ -211,7 +215,8 @@ static int64_t condition_syncing(const struct world *w)
     return count;
 }
 
-static bool condition_holds(const struct world *w, const struct story_condition *c, uint32_t notes_from)
+static bool condition_holds(const struct world *w, const struct story_condition *c,
+                            uint32_t notes_from)
 {
     const struct redis *r = &w->servers[c->place.kind == PLACE_REDIS ? c->place.index : 0];
     const struct monitor *m = &w->monitors[c->place.kind == PLACE_MONITOR ? c->place.index : 0];
@@ -230,7 +235,8 @@ static bool condition_holds(const struct world *w, const struct story_condition 
         return r->is_alive && strcmp(c->word, r->role == ROLE_MASTER ? "master" : "replica") == 0;
     }
     if (strcmp(c->what, "follows") == 0) {
-        return r->is_alive && r->role == ROLE_REPLICA && r->master_addr == w->servers[c->other.index].addr;
+        return r->is_alive && r->role == ROLE_REPLICA &&
+               r->master_addr == w->servers[c->other.index].addr;
     }
     if (strcmp(c->what, "keys") == 0) {
         return r->data.keys >= c->number;

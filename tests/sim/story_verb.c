@@ -49,8 +49,8 @@ bool story_place(const struct world *w, const char *name, struct world_place *pl
     const char *digits = name + (is_redis ? 6 : is_monitor ? 8 : 0);
     uint16_t count = is_redis ? w->servers_count : w->monitors_count;
 
-    if ((!is_redis && !is_monitor) || !text_to_u64(digits, strlen(digits), &number) || number == 0 ||
-        number > count) {
+    if ((!is_redis && !is_monitor) || !text_to_u64(digits, strlen(digits), &number) ||
+        number == 0 || number > count) {
         return false;
     }
     *place = (struct world_place){is_redis ? PLACE_REDIS : PLACE_MONITOR, (uint16_t)(number - 1)};
@@ -139,10 +139,15 @@ static bool verb_disk(struct world *w, struct world_place p, const char *arg)
     msec_t slow_ms = 0;
     bool is_slow = story_time(arg, &slow_ms);
 
-    if (p.kind != PLACE_MONITOR || (!is_slow && strcmp(arg, "full") != 0 && strcmp(arg, "ok") != 0)) {
+    if (p.kind != PLACE_MONITOR ||
+        (!is_slow && strcmp(arg, "full") != 0 && strcmp(arg, "ok") != 0)) {
         return false;
     }
-    monitor_disk(w, p.index, is_slow ? DISK_SLOW : strcmp(arg, "full") == 0 ? DISK_FULL : DISK_OK, slow_ms);
+    monitor_disk(w, p.index,
+                 is_slow                    ? DISK_SLOW
+                 : strcmp(arg, "full") == 0 ? DISK_FULL
+                                            : DISK_OK,
+                 slow_ms);
     return true;
 }
 
@@ -166,7 +171,8 @@ static bool verb_crash_in(struct world *w, struct world_place p, const char *arg
 {
     uint64_t actions = 0;
 
-    if (p.kind != PLACE_MONITOR || !text_to_u64(arg, strlen(arg), &actions) || actions > UINT16_MAX) {
+    if (p.kind != PLACE_MONITOR || !text_to_u64(arg, strlen(arg), &actions) ||
+        actions > UINT16_MAX) {
         return false;
     }
     w->monitors[p.index].crash_in_actions = (uint32_t)actions;
@@ -249,23 +255,24 @@ static bool verb_move(struct world *w, struct world_place p, const char *arg)
 
 static const struct verb {
     const char *name;
-    bool is_many;    /* each of the names that follow */
-    bool is_redis;   /* only for a data server */
+    bool is_many;  /* each of the names that follow */
+    bool is_redis; /* only for a data server */
     bool (*does)(struct world *w, struct world_place p, const char *arg);
 } verbs[] = {
-    {"kill", true, false, verb_kill},        {"crash", false, false, verb_kill},
-    {"poweroff", true, false, verb_poweroff}, {"start", false, false, verb_start},
-    {"pause", true, false, verb_pause},      {"resume", true, false, verb_resume},
-    {"isolate", true, false, verb_isolate},  {"disk", false, false, verb_disk},
-    {"jump", false, false, verb_jump},       {"slow", false, false, verb_slow},
+    {"kill", true, false, verb_kill},          {"crash", false, false, verb_kill},
+    {"poweroff", true, false, verb_poweroff},  {"start", false, false, verb_start},
+    {"pause", true, false, verb_pause},        {"resume", true, false, verb_resume},
+    {"isolate", true, false, verb_isolate},    {"disk", false, false, verb_disk},
+    {"jump", false, false, verb_jump},         {"slow", false, false, verb_slow},
     {"crash-in", false, false, verb_crash_in}, {"stuck", false, true, verb_stuck},
-    {"busy", false, true, verb_busy},        {"priority", false, true, verb_priority},
-    {"write", false, true, verb_write},      {"save", true, true, verb_save},
-    {"promote", true, true, verb_promote},   {"follow", false, true, verb_follow},
+    {"busy", false, true, verb_busy},          {"priority", false, true, verb_priority},
+    {"write", false, true, verb_write},        {"save", true, true, verb_save},
+    {"promote", true, true, verb_promote},     {"follow", false, true, verb_follow},
     {"move", false, false, verb_move},
 };
 
-static bool story_verb(struct world *w, const struct verb *verb, struct story_line *line, struct err *err)
+static bool story_verb(struct world *w, const struct verb *verb, struct story_line *line,
+                       struct err *err)
 {
     do {
         const char *name = story_word(line);
@@ -354,8 +361,9 @@ static bool story_command_type(const char *word, struct command *command)
     static const struct {
         const char *word;
         enum command_type type;
-    } types[] = {{"failover", COMMAND_FAILOVER}, {"reset", COMMAND_RESET}, {"forget", COMMAND_FORGET},
-                 {"remove", COMMAND_REMOVE},     {"monitor", COMMAND_MONITOR}, {"set", COMMAND_SET},
+    } types[] = {{"failover", COMMAND_FAILOVER}, {"reset", COMMAND_RESET},
+                 {"forget", COMMAND_FORGET},     {"remove", COMMAND_REMOVE},
+                 {"monitor", COMMAND_MONITOR},   {"set", COMMAND_SET},
                  {"flush", COMMAND_FLUSH}};
 
     for (size_t i = 0; i < COUNT_OF(types); i++) {
@@ -366,8 +374,9 @@ static bool story_command_type(const char *word, struct command *command)
     }
     if (strcmp(word, "crash-after-election") == 0 || strcmp(word, "crash-after-promotion") == 0) {
         command->type = COMMAND_SIMULATE;
-        command->simulate = strcmp(word, "crash-after-election") == 0 ? SIMULATE_CRASH_AFTER_ELECTION
-                                                                      : SIMULATE_CRASH_AFTER_PROMOTION;
+        command->simulate = strcmp(word, "crash-after-election") == 0
+                                ? SIMULATE_CRASH_AFTER_ELECTION
+                                : SIMULATE_CRASH_AFTER_PROMOTION;
         return true;
     }
     return false;

@@ -26,7 +26,8 @@ static void world_make_addrs(struct world *w)
     ASSERT(w->addrs != NULL && w->places != NULL);
 
     for (uint32_t id = 1; id < w->addrs_count; id++) {
-        bool is_monitor = id > w->servers_count && id <= (uint32_t)w->servers_count + w->monitors_count;
+        bool is_monitor =
+            id > w->servers_count && id <= (uint32_t)w->servers_count + w->monitors_count;
         char ip[ADDR_IP_MAX];
 
         (void)snprintf(ip, sizeof(ip), "10.0.%u.%u", id >> 8, id & 255U);
@@ -76,7 +77,8 @@ void world_start(struct world *w, FILE *story, bool hashed)
 {
     w->story = story;
     w->story_hashed = hashed;
-    STORY(w, "world", "seed %llu: %u monitors (quorum %u), %u masters with %u replicas, down-after %lld ms",
+    STORY(w, "world",
+          "seed %llu: %u monitors (quorum %u), %u masters with %u replicas, down-after %lld ms",
           (unsigned long long)w->config.seed, w->monitors_count, w->config.quorum, w->config.groups,
           w->config.replicas, (long long)w->config.down_after_ms);
     for (uint16_t i = 0; i < w->monitors_count; i++) {
@@ -92,7 +94,8 @@ static bool world_is_before(const struct world_event *a, const struct world_even
     return a->at != b->at ? a->at < b->at : a->order < b->order;
 }
 
-void world_push(struct world *w, msec_t at, enum world_event_kind kind, uint32_t a, uint32_t b, uint32_t c)
+void world_push(struct world *w, msec_t at, enum world_event_kind kind, uint32_t a, uint32_t b,
+                uint32_t c)
 {
     struct world_event e = {
         .at = at < w->now ? w->now : at, .order = w->order++, .kind = kind, .a = a, .b = b, .c = c};

@@ -2,9 +2,9 @@
 #define SIM_WORLD_H
 
 /*
- * The simulated world: one virtual clock, one seeded generator, one queue of things to come. Servers,
- * monitors, connections and writers are models that live in it; nothing here reads a real clock, so the
- * same seed gives the same story to the byte.
+ * The simulated world: one virtual clock, one seeded generator, one queue of things to come.
+ * Servers, monitors, connections and writers are models that live in it; nothing here reads a real
+ * clock, so the same seed gives the same story to the byte.
  */
 
 #include <stdbool.h>
@@ -19,13 +19,13 @@
 #include "failover/failover.h"
 
 enum {
-    WORLD_NOBODY = UINT16_MAX,    /* no server, no monitor */
-    WORLD_SPARE_ADDRS = 64,       /* for servers and monitors that move */
-    WORLD_WHY_MAX = 512,          /* one sentence about what went wrong */
-    WORLD_NAME_MAX = 32,          /* "redis-450" */
-    WORLD_NOTES_MAX = 8192,       /* notes a scenario can still ask about */
-    WORLD_STUCK_STEPS = 1000,     /* steps of one monitor in one millisecond: a busy loop */
-    WORLD_RETRANSMIT_MS = 200,    /* TCP's first retransmission, Linux */
+    WORLD_NOBODY = UINT16_MAX, /* no server, no monitor */
+    WORLD_SPARE_ADDRS = 64,    /* for servers and monitors that move */
+    WORLD_WHY_MAX = 512,       /* one sentence about what went wrong */
+    WORLD_NAME_MAX = 32,       /* "redis-450" */
+    WORLD_NOTES_MAX = 8192,    /* notes a scenario can still ask about */
+    WORLD_STUCK_STEPS = 1000,  /* steps of one monitor in one millisecond: a busy loop */
+    WORLD_RETRANSMIT_MS = 200, /* TCP's first retransmission, Linux */
 };
 
 struct world_config {
@@ -39,26 +39,26 @@ struct world_config {
     msec_t failover_timeout_ms;
     msec_t refused_after_ms;
     msec_t reboot_down_after_ms;
-    msec_t delay_ms;  /* of every message, one way ... */
-    msec_t jitter_ms; /* ... and up to that much more */
-    msec_t disk_ms;   /* an fsync takes 1 to that */
+    msec_t delay_ms;       /* of every message, one way ... */
+    msec_t jitter_ms;      /* ... and up to that much more */
+    msec_t disk_ms;        /* an fsync takes 1 to that */
     msec_t write_every_ms; /* of each group's writer; 0: no writers */
-    bool keeps_leader;  /* the state remembers for whom a vote was (ours) or not (sentinel.conf) */
-    bool hears_itself;  /* the shell hands a monitor its own hello */
-    int mutation;       /* enum mutation: a rule of the core broken on purpose */
+    bool keeps_leader; /* the state remembers for whom a vote was (ours) or not (sentinel.conf) */
+    bool hears_itself; /* the shell hands a monitor its own hello */
+    int mutation;      /* enum mutation: a rule of the core broken on purpose */
 };
 
 enum world_event_kind {
-    WORLD_TICK,       /* a monitor, b incarnation, c generation */
-    WORLD_PUMP,       /* a connection, b generation, c direction */
-    WORLD_CONNECT,    /* a connection, b generation */
-    WORLD_DISK,       /* a monitor, b incarnation */
-    WORLD_REPL_TRY,   /* a server, b generation of its replication link */
-    WORLD_REPL_FLUSH, /* the same */
-    WORLD_REPL_DONE,  /* the same */
+    WORLD_TICK,        /* a monitor, b incarnation, c generation */
+    WORLD_PUMP,        /* a connection, b generation, c direction */
+    WORLD_CONNECT,     /* a connection, b generation */
+    WORLD_DISK,        /* a monitor, b incarnation */
+    WORLD_REPL_TRY,    /* a server, b generation of its replication link */
+    WORLD_REPL_FLUSH,  /* the same */
+    WORLD_REPL_DONE,   /* the same */
     WORLD_COORDINATED, /* a server, b incarnation, c address of the replica */
-    WORLD_WRITER,     /* a group */
-    WORLD_CHAOS,      /* the next fault */
+    WORLD_WRITER,      /* a group */
+    WORLD_CHAOS,       /* the next fault */
 };
 
 struct world_event {
@@ -131,8 +131,8 @@ struct world {
 
     bool has_failed;
     char why[WORLD_WHY_MAX];
-    FILE *story;          /* where the trace goes; NULL: nowhere */
-    bool story_hashed;    /* fold the story into story_hash too */
+    FILE *story;       /* where the trace goes; NULL: nowhere */
+    bool story_hashed; /* fold the story into story_hash too */
     uint64_t story_hash;
     struct world_stats stats;
 };
@@ -143,10 +143,11 @@ void world_destroy(struct world *w);
 /* Opens the story (file may be NULL: then it is only hashed) and boots every monitor. */
 void world_start(struct world *w, FILE *story, bool hashed);
 
-void world_push(struct world *w, msec_t at, enum world_event_kind kind, uint32_t a, uint32_t b, uint32_t c);
+void world_push(struct world *w, msec_t at, enum world_event_kind kind, uint32_t a, uint32_t b,
+                uint32_t c);
 
-/* Does the next thing that is due until then. False: nothing was, the clock stands at `until`, or an
- * invariant failed. */
+/* Does the next thing that is due until then. False: nothing was, the clock stands at `until`, or
+ * an invariant failed. */
 bool world_next(struct world *w, msec_t until);
 void world_run(struct world *w, msec_t until);
 
@@ -157,23 +158,25 @@ bool world_chance(struct world *w, uint32_t percent);
 void world_fail(struct world *w, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* A line of the story: when, who, what. Costs nothing when nobody reads it. */
-#define STORY(w, who, ...)                                                                            \
-    do {                                                                                              \
-        if ((w)->story != NULL || (w)->story_hashed) {                                                \
-            world_tell(w, who, __VA_ARGS__);                                                          \
-        }                                                                                             \
+#define STORY(w, who, ...)                                                                         \
+    do {                                                                                           \
+        if ((w)->story != NULL || (w)->story_hashed) {                                             \
+            world_tell(w, who, __VA_ARGS__);                                                       \
+        }                                                                                          \
     } while (0)
 void world_tell(struct world *w, const char *who, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* Addresses are small numbers inside the models and real ones for the core. 0 when not of this world. */
+/* Addresses are small numbers inside the models and real ones for the core. 0 when not of this
+ * world. */
 uint32_t world_addr_id(const struct world *w, const struct addr *addr);
 const struct addr *world_addr(const struct world *w, uint32_t id);
-const char *world_addr_name(const struct world *w, uint32_t id); /* "redis-2", or the ip of nobody */
+const char *world_addr_name(const struct world *w,
+                            uint32_t id);  /* "redis-2", or the ip of nobody */
 uint32_t world_take_addr(struct world *w); /* an unused address */
 
 /* Run ids and replication ids are 64-bit numbers in here. */
 void world_run_text(uint64_t run, char text[RUN_ID_MAX]); /* 0: "" */
-uint64_t world_run_number(const char *text);               /* "" and "*": 0 */
+uint64_t world_run_number(const char *text);              /* "" and "*": 0 */
 
 /* "mymaster" when there is one group, else "m1", "m2" ... */
 const char *world_group_name(const struct world *w, uint16_t group, char name[WORLD_NAME_MAX]);

@@ -70,7 +70,7 @@ SAME = [
     ("ROLE", "x"),
     # --- commands a monitor does not have ---
     ("GET", "x"), ("SET", "a", "b"), ("CONFIG", "GET", "*"), ("SELECT", "0"), ("ECHO", "a"),
-    ("QUIT",), ("RESET",), ("MULTI",), ("DEBUG", "SLEEP", "0"), ("TIME",), ("SLOWLOG", "GET"),
+    ("MULTI",), ("DEBUG", "SLEEP", "0"), ("TIME",), ("SLOWLOG", "GET"),
     ("LATENCY", "LATEST"), ("MEMORY", "USAGE", "x"), ("MONITOR",), ("PUBSUB", "CHANNELS"),
     ("SSUBSCRIBE", "a"), ("get",), ("FLUSHALL",), ("REPLICAOF", "NO", "ONE"),
     ("x" * 200, "y" * 200, "z"), ("GET", "a\r\nb", "c\nd"), ("WAIT", "1", "1"), ("EVAL", "1", "0"),
@@ -377,7 +377,22 @@ def test_command_info_gives_arity_and_flags(pair):
     want, got = arities(pair.reference), arities(pair.tested)
     # 7.0 has -3; since 7.2 several pairs may be set at once and it is -4.
     assert {want.pop("sentinel|config"), got["sentinel|config"]} <= {-3, -4}
+    # FAILOVER name [COORDINATED], as Valkey 9.
+    assert {want.pop("sentinel|failover"), got["sentinel|failover"]} <= {3, -3}
     assert {name: got.get(name) for name in want} == want
+
+
+def test_quit_and_reset_are_answered_where_clients_send_them(pair):
+    """Redis refuses both on a sentinel; client libraries send them all the same."""
+    if pair.tested.kind != "holdfast":
+        pytest.skip("redis-sentinel calls them unknown")
+    with pair.tested.connect() as client:
+        client.call("SUBSCRIBE", "a")
+        assert client.call("RESET") == "RESET"
+        assert client.call("SENTINEL", "MYID") == pair.tested.call("SENTINEL", "MYID")
+        assert client.call("QUIT") == "OK"
+        with pytest.raises((EOFError, ConnectionError)):
+            client.call("PING")
 
 
 def test_acl_cat_of_a_category(pair):

@@ -178,8 +178,8 @@ static _Noreturn void world_redis_exec(const char *const argv[])
 
 void world_redis_start(struct world_redis *r, const char *const args[])
 {
-    const char *argv[40] = {"redis-server", "--bind", "127.0.0.1", "--save", "", "--loglevel",
-                            "warning"};
+    const char *argv[40] = {"redis-server", "--bind", "127.0.0.1", "--save", "",
+                            "--loglevel",   "warning"};
     size_t argc = 7;
     char port[8];
 

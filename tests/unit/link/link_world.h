@@ -1,8 +1,8 @@
 #ifndef LINK_WORLD_H
 #define LINK_WORLD_H
 
-/* What the tests of links need: a loop, links whose events are kept, a real redis-server, and a server
- * that answers by a script. */
+/* What the tests of links need: a loop, links whose events are kept, a real redis-server, and a
+ * server that answers by a script. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -63,7 +63,7 @@ struct world_server {
     size_t commands;
     size_t reads; /* pieces of data that came */
     size_t subscribes;
-    char log[100000]; /* commands, one a line */
+    char log[100000];  /* commands, one a line */
     bool is_dribbling; /* one byte at a time */
 };
 void world_server_start(struct world *w, struct world_server *s);

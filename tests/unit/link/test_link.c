@@ -119,7 +119,8 @@ static void test_server_dies_and_link_is_opened_again(void **state)
     world_end(&world);
 }
 
-/* The last INFO of link 2: one sent with a transaction that was refused still tells the old role. */
+/* The last INFO of link 2: one sent with a transaction that was refused still tells the old role.
+ */
 static bool is_replica_now(void *ctx)
 {
     const uint16_t *master_port = ctx;
@@ -172,9 +173,10 @@ static void test_promotion(void **state)
 
 static void test_promotion_with_todays_acl(void **state)
 {
-    const char *const args[] = {"--user",  "sentinel", "on",     ">pw",   "allchannels",
-                                "+multi",  "+slaveof", "+ping",  "+exec", "+subscribe",
-                                "+publish", "+info",   "+client|setname", "+auth", NULL};
+    const char *const args[] = {"--user",          "sentinel",   "on",       ">pw",
+                                "allchannels",     "+multi",     "+slaveof", "+ping",
+                                "+exec",           "+subscribe", "+publish", "+info",
+                                "+client|setname", "+auth",      NULL};
     const struct link_settings settings = {.user = "sentinel", .pass = "pw"};
 
     (void)state;
@@ -183,9 +185,9 @@ static void test_promotion_with_todays_acl(void **state)
 
 static void test_promotion_with_replicaof_only(void **state)
 {
-    const char *const args[] = {
-        "--user",   "sentinel",         "on",     ">pw", "allchannels", "+@all",
-        "-slaveof", "--rename-command", "CONFIG", "",    NULL};
+    const char *const args[] = {"--user",      "sentinel", "on",       ">pw",
+                                "allchannels", "+@all",    "-slaveof", "--rename-command",
+                                "CONFIG",      "",         NULL};
     const struct link_settings settings = {.user = "sentinel", .pass = "pw"};
 
     (void)state;
@@ -194,9 +196,19 @@ static void test_promotion_with_replicaof_only(void **state)
 
 static void test_promotion_with_renamed_commands(void **state)
 {
-    const char *const args[] = {"--rename-command", "SLAVEOF", "b840fc02", "--rename-command",
-                                "REPLICAOF",        "",        "--rename-command", "CONFIG",
-                                "c0nfig",           "--rename-command", "INFO", "inf0", NULL};
+    const char *const args[] = {"--rename-command",
+                                "SLAVEOF",
+                                "b840fc02",
+                                "--rename-command",
+                                "REPLICAOF",
+                                "",
+                                "--rename-command",
+                                "CONFIG",
+                                "c0nfig",
+                                "--rename-command",
+                                "INFO",
+                                "inf0",
+                                NULL};
     const struct link_rename renames[] = {
         {"slaveof", "b840fc02"}, {"CONFIG", "c0nfig"}, {"INFO", "inf0"}};
     const struct link_settings settings = {.renames = renames, .renames_count = 3};

@@ -70,7 +70,8 @@ static void test_answers_to_ping(void **state)
 
 static void test_garbage_ends_the_link(void **state)
 {
-    static const char *const rows[] = {"hello\r\n", "+PONG\r\n+PONG\r\n", "$-7\r\n", "*99999999\r\n"};
+    static const char *const rows[] = {"hello\r\n", "+PONG\r\n+PONG\r\n", "$-7\r\n",
+                                       "*99999999\r\n"};
 
     (void)state;
     server.answer = answer_pong;
@@ -123,9 +124,10 @@ static void test_requests_of_a_turn_leave_together(void **state)
     link_coordinated(world.links, 1, &hello.master_addr, 1500);
     wait_asked("FAILOVER TO 10.0.0.1 6379 TIMEOUT 1500\n");
     assert_int_equal(server.reads, reads + 1);
-    assert_non_null(strstr(server.log, "PING\nINFO\nPUBLISH __sentinel__:hello 127.0.0.1,26379,"
-                                       "00112233445566778899aabbccddeeff00112233,4,m,10.0.0.1,6379,2"
-                                       "\nSCRIPT KILL\n"));
+    assert_non_null(strstr(server.log,
+                           "PING\nINFO\nPUBLISH __sentinel__:hello 127.0.0.1,26379,"
+                           "00112233445566778899aabbccddeeff00112233,4,m,10.0.0.1,6379,2"
+                           "\nSCRIPT KILL\n"));
 }
 
 static void answer_nothing(struct world_server *s, const struct resp_command *command,
@@ -206,8 +208,11 @@ static void test_asking(void **state)
     struct link_ask ask = {
         .master = 12, .ask_tag = 99, .addr = &master, .epoch = 8, .run_id = world_run_id};
     static const char *const bad[] = {
-        "-ERR no\r\n", "*2\r\n:1\r\n$1\r\n*\r\n", "*3\r\n:1\r\n$1\r\n*\r\n:-1\r\n",
-        "*3\r\n:1\r\n$1\r\n*\r\n:9223372036854775807\r\n", "*-1\r\n",
+        "-ERR no\r\n",
+        "*2\r\n:1\r\n$1\r\n*\r\n",
+        "*3\r\n:1\r\n$1\r\n*\r\n:-1\r\n",
+        "*3\r\n:1\r\n$1\r\n*\r\n:9223372036854775807\r\n",
+        "*-1\r\n",
         "*3\r\n:1\r\n$42\r\n012345678901234567890123456789012345678901\r\n:3\r\n"};
 
     (void)state;
@@ -294,7 +299,8 @@ static void answer_without_info(struct world_server *s, const struct resp_comman
     }
 }
 
-/* Without ROLE and without INFO nobody can tell: the core hears that, and the next one is not stuck. */
+/* Without ROLE and without INFO nobody can tell: the core hears that, and the next one is not
+ * stuck. */
 static void test_promotion_without_role_and_info(void **state)
 {
     (void)state;
@@ -327,7 +333,8 @@ static void test_silent_subscription_is_renewed(void **state)
 
 static const char *hello_text;
 
-static void answer_hello(struct world_server *s, const struct resp_command *command, struct buf *out)
+static void answer_hello(struct world_server *s, const struct resp_command *command,
+                         struct buf *out)
 {
     world_answer(s, command, out);
     if (world_is(command, "SUBSCRIBE")) {

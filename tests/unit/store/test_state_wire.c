@@ -145,7 +145,7 @@ static void expect_line_error(const char *lines, const char *what)
     buf_finish(&out);
 }
 
-#define HEAD "myid a\ncurrent-epoch 1\n"
+#define HEAD   "myid a\ncurrent-epoch 1\n"
 #define MASTER "master m 10.0.0.1 6379 2 1 5000 60000 0 0 1 1 -\n"
 
 static void test_errors_are_precise(void **state)

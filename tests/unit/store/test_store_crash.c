@@ -1,5 +1,5 @@
-/* SIGKILL at random moments of a process that saves without pause: the file is always whole, and never older
- * than what was reported. */
+/* SIGKILL at random moments of a process that saves without pause: the file is always whole, and
+ * never older than what was reported. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
