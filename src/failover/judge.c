@@ -17,6 +17,14 @@ static bool judge_refused(const struct failover *f, const struct instance *i)
            f->now - i->channel->refused_since >= after;
 }
 
+/* It follows one of its own replicas, which says that it is the master: a hand-over whose leader never told
+ * us. Nothing is gained by waiting, and clients are sent to a replica meanwhile. */
+static bool judge_gave_way(const struct instance *i)
+{
+    const struct instance *heir = instance_replica_at(i->master, &i->info.master_addr);
+    return i->info.role == ROLE_REPLICA && heir != NULL && heir->info.role == ROLE_MASTER;
+}
+
 /* Sentinel waits this long before it believes that a master became a replica: the operator, or another
  * monitor's failover we have not heard of, may be in the middle of something. */
 static msec_t judge_role_due(const struct failover *f, const struct instance *i)
@@ -24,7 +32,8 @@ static msec_t judge_role_due(const struct failover *f, const struct instance *i)
     if (i->kind != KIND_MASTER || i->role != ROLE_REPLICA) {
         return MSEC_NEVER;
     }
-    return i->role_since + i->master->config.down_after_ms + 2 * f->tuning.info_period;
+    msec_t patience = judge_gave_way(i) ? 0 : 2 * f->tuning.info_period;
+    return i->role_since + i->master->config.down_after_ms + patience;
 }
 
 static msec_t judge_reboot_due(const struct instance *i)
@@ -92,6 +101,9 @@ void judge_instance(struct failover *f, struct instance *i)
     }
     i->s_down = down;
     i->s_down_since = down ? f->now : 0;
+    for (uint32_t n = 0; down && i->kind == KIND_MASTER && n < i->master->peers_count; n++) {
+        i->master->peers[n]->asked_at = 0; /* what was asked before was another question */
+    }
     (void)note_instance(f, 0, down ? NOTE_SDOWN : NOTE_SDOWN_END, i);
     if (down) {
         action_log(f, NOTE_VERBOSE, "%s of master %s: down by %s", i->kind == KIND_MASTER ? "itself" :

@@ -36,7 +36,7 @@ static const struct phase_edge edges[] = {
     {PHASE_WAIT_PROMOTION, PHASE_IDLE,           "the promotion was not confirmed"},
     {PHASE_ACCEPT,         PHASE_RECONFIGURE,    "the new configuration is on disk and announced"},
     {PHASE_ACCEPT,         PHASE_IDLE,           "a newer configuration is known"},
-    {PHASE_RECONFIGURE,    PHASE_UPDATE_CONFIG,  "every reachable replica follows the new master, or the time is over"},
+    {PHASE_RECONFIGURE,    PHASE_UPDATE_CONFIG,  "every reachable replica follows the new master, it is down itself, or the time is over"},
     {PHASE_RECONFIGURE,    PHASE_IDLE,           "a newer configuration is known"},
     {PHASE_UPDATE_CONFIG,  PHASE_IDLE,           "the failover is over"},
 };
@@ -283,7 +283,9 @@ static msec_t phase_reconfigure(struct failover *f, struct master *m)
 {
     msec_t deadline = m->phase_since + m->config.failover_timeout_ms;
 
-    if (f->now >= deadline) {
+    if (m->o_down) {
+        /* The new master is down: the next failover moves the rest. */
+    } else if (f->now >= deadline) {
         (void)note_instance(f, 0, NOTE_END_TIMEOUT, m->self);
         promote_reconfigure_rest(f, m);
     } else if (!promote_reconfigure(f, m)) {

@@ -118,7 +118,7 @@ void cmd_hello(struct client *c, const struct resp_command *command)
     if (c->user == NULL) {
         resp_write_error(&c->out,
                          "NOAUTH HELLO must be called with the client already authenticated, "
-                         "otherwise the HELLO <proto> AUTH <user> <pass> option can be used to "
+                         "otherwise the HELLO AUTH <user> <pass> option can be used to "
                          "authenticate the client and select the RESP protocol version at the "
                          "same time");
         return;

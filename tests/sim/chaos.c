@@ -319,20 +319,20 @@ static void chaos_forget(struct world *w)
     monitor_command(w, w->chaos->forgetful, &command);
 }
 
-static void chaos_remove_and_monitor(struct world *w)
+/* The address as another monitor knows it. False: nobody does. */
+static bool chaos_monitor_group(struct world *w, uint16_t monitor, uint16_t group)
 {
-    struct command command = {.type = COMMAND_REMOVE};
-    uint16_t group = (uint16_t)world_random(w, w->config.groups);
-    uint16_t monitor = w->chaos->forgetful;
-    uint32_t addr = monitor_master_addr(w, (uint16_t)((monitor + 1) % w->monitors_count), group);
+    struct command command = {.type = COMMAND_MONITOR};
+    uint32_t addr = 0;
     char name[WORLD_NAME_MAX];
 
-    if (!w->chaos->allows_forgetting || addr == 0) {
-        return;
+    for (uint16_t i = 0; i < w->monitors_count && addr == 0; i++) {
+        addr = i == monitor ? 0 : monitor_master_addr(w, i, group);
+    }
+    if (addr == 0) {
+        return false;
     }
     (void)snprintf(command.name, sizeof(command.name), "%s", world_group_name(w, group, name));
-    monitor_command(w, monitor, &command);
-    command.type = COMMAND_MONITOR;
     command.addr = *world_addr(w, addr);
     command.config = (struct master_config){.quorum = w->config.quorum,
                                             .parallel_syncs = w->config.parallel_syncs,
@@ -340,6 +340,20 @@ static void chaos_remove_and_monitor(struct world *w)
                                             .failover_timeout_ms = w->config.failover_timeout_ms,
                                             .refused_after_ms = w->config.refused_after_ms};
     monitor_command(w, monitor, &command);
+    return true;
+}
+
+static void chaos_remove_and_monitor(struct world *w)
+{
+    struct command command = {.type = COMMAND_REMOVE};
+    uint16_t group = (uint16_t)world_random(w, w->config.groups);
+    char name[WORLD_NAME_MAX];
+
+    if (w->chaos->allows_forgetting) {
+        (void)snprintf(command.name, sizeof(command.name), "%s", world_group_name(w, group, name));
+        monitor_command(w, w->chaos->forgetful, &command);
+        (void)chaos_monitor_group(w, w->chaos->forgetful, group);
+    }
 }
 
 static void chaos_set(struct world *w)
@@ -425,6 +439,13 @@ void chaos_heal(struct world *w)
         monitor_pause(w, i, false);
         monitor_boot(w, i);
     }
+    for (uint16_t i = 0; i < w->monitors_count; i++) { /* a MONITOR that a crash has undone */
+        for (uint16_t g = 0; g < w->config.groups; g++) {
+            if (monitor_master_addr(w, i, g) == 0) {
+                (void)chaos_monitor_group(w, i, g);
+            }
+        }
+    }
 }
 
 /* All agree within the bound and still do, undisturbed, a while later. */
@@ -432,6 +453,7 @@ static bool chaos_demand_liveness(struct world *w)
 {
     msec_t bound = w->now + 3 * w->config.down_after_ms + LIVENESS_FIXED_MS;
     msec_t calm = w->config.down_after_ms + SETTLED_FOR_MS;
+    msec_t healed_at = w->now;
     msec_t settled_at = -1;
     char why[WORLD_WHY_MAX] = "";
 
@@ -447,6 +469,9 @@ static bool chaos_demand_liveness(struct world *w)
             world_fail(w, "not settled %lld ms after everything was healed: %s",
                        (long long)(3 * w->config.down_after_ms + LIVENESS_FIXED_MS), why);
         }
+    }
+    if (w->stats.settle_ms < settled_at - healed_at) {
+        w->stats.settle_ms = settled_at - healed_at;
     }
     w->is_quiet = true;
     world_run(w, w->now + calm);

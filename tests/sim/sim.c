@@ -3,6 +3,7 @@
  * failed seed and not the end of the run; one seed with its story runs in this process.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@ enum {
     FAILURES_SHOWN_MAX = 10, /* more of them rarely tell more */
     TAIL_BYTES = 6000,       /* of a failing seed's story */
     SCENARIOS_MAX = 256,
+    FRESH_PAGES_BYTES = 1 << 20,
 };
 
 struct options {
@@ -47,6 +49,8 @@ struct worker {
     volatile uint64_t steps;
     volatile uint64_t failovers;
     volatile uint64_t elections;
+    volatile msec_t settle_ms;
+    volatile uint64_t settle_seed;
 };
 
 static const char *const mutation_names[MUTATION_COUNT] = {
@@ -83,6 +87,10 @@ static bool sim_play(const struct options *o, uint64_t seed, FILE *story, uint64
         worker->steps += w->stats.steps;
         worker->failovers += w->stats.failovers;
         worker->elections += w->stats.elections;
+        if (worker->settle_ms < w->stats.settle_ms) {
+            worker->settle_ms = w->stats.settle_ms;
+            worker->settle_seed = seed;
+        }
     }
     if (story != NULL) {
         (void)fprintf(
@@ -281,6 +289,7 @@ static int sim_seeds(const struct options *o)
     uint64_t steps = 0;
     uint64_t failovers = 0;
     uint64_t elections = 0;
+    const struct worker *slowest = workers;
 
     if (workers == MAP_FAILED) {
         perror("sim: mmap");
@@ -297,9 +306,13 @@ static int sim_seeds(const struct options *o)
         steps += workers[i].steps;
         failovers += workers[i].failovers;
         elections += workers[i].elections;
+        slowest = workers[i].settle_ms > slowest->settle_ms ? &workers[i] : slowest;
     }
-    (void)printf("%llu steps, %llu elections, %llu promotions\n", (unsigned long long)steps,
-                 (unsigned long long)elections, (unsigned long long)failovers);
+    (void)printf("%llu steps, %llu elections, %llu promotions; the longest to settle was seed %llu "
+                 "with %lld ms\n",
+                 (unsigned long long)steps, (unsigned long long)elections,
+                 (unsigned long long)failovers, (unsigned long long)slowest->settle_seed,
+                 (long long)slowest->settle_ms);
     (void)munmap(workers, sizeof(*workers) * JOBS_MAX);
     return sim_summary(o, passed, failed);
 }
@@ -415,6 +428,10 @@ static int sim_option(struct options *o, int left, char **argv)
 int main(int argc, char **argv)
 {
     static struct options o = {.from = 1, .jobs = 1};
+
+    /* A core is megabytes that are hardly touched: fresh pages are cheaper than clearing old ones.
+     */
+    (void)mallopt(M_MMAP_THRESHOLD, FRESH_PAGES_BYTES);
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
     o.jobs = processors < 1 ? 1 : processors > JOBS_MAX ? JOBS_MAX : (unsigned)processors;

@@ -97,6 +97,7 @@ struct world_stats {
     uint64_t elections;
     uint64_t writes;
     uint64_t writes_failed;
+    msec_t settle_ms; /* the longest time from the healing to agreement */
 };
 
 struct world {

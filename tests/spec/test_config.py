@@ -387,8 +387,8 @@ def test_host_names_are_resolved_and_announced(table, tmp_path, kind):
 # --- scripts ---
 
 SCRIPT = """#!/bin/sh
-printf '%s|' "$@" >> {out}
-echo >> {out}
+line=$(printf '%s|' "$@")
+echo "$line" >> {out}
 ls -l /proc/$$/fd >> {fds}
 exit {status}
 """

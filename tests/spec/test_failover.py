@@ -448,7 +448,8 @@ def crash_and_load_slowly(master, keys, each_us=30000):
 @pytest.mark.slow
 def test_loading_longer_than_the_reboot_period_is_a_failover(site):
     """master-reboot-down-after-period: -LOADING is a valid answer, but not for ever."""
-    s = site(monitor_extra="sentinel master-reboot-down-after-period mymaster 1000\n")
+    s = site(down_after_ms=2000,
+             monitor_extra="sentinel master-reboot-down-after-period mymaster 1000\n")
     old = s.master
     # redis-sentinel learns of the restart with its next INFO, up to 10 s later.
     crash_and_load_slowly(old, keys=1000)
@@ -461,7 +462,7 @@ def test_loading_longer_than_the_reboot_period_is_a_failover(site):
 def test_loading_alone_is_not_down(site):
     """Without that period a master that loads is waited for; ours may look at its history, which
     is unchanged here."""
-    s = site()
+    s = site(down_after_ms=2000)
     crash_and_load_slowly(s.master, keys=150)
     stays_true(lambda: s.agreed_master() == s.master.addr, 3)
     s.master.wait_ready(30)

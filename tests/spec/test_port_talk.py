@@ -189,18 +189,19 @@ def test_hello_published_to_it_makes_a_peer(table, tmp_path, pair, kind):
 
 
 def test_hello_of_a_newer_configuration_switches_the_master(table, tmp_path, pair, kind):
-    monitor = Monitor(table, tmp_path, CONF.format(name=NAME, port=free_port(),
+    name = "moved"  # not the pair's: its monitors hear this one at the lonely master
+    monitor = Monitor(table, tmp_path, CONF.format(name=name, port=free_port(),
                                                    lonely=free_port()),
                       kind=kind, name="switched").start().wait_ready()
     recorder = monitor.record()
-    old = monitor.master_addr(NAME)
-    hello = f"127.0.0.1,1,{'e' * 40},9,{NAME},127.0.0.1,{pair.lonely.port},9"
+    old = monitor.master_addr(name)
+    hello = f"127.0.0.1,1,{'e' * 40},9,{name},127.0.0.1,{pair.lonely.port},9"
     assert monitor.call("PUBLISH", HELLO, hello) == 1
-    switch = recorder.wait("+switch-master", NAME, 5)
-    assert switch.payload == f"{NAME} {old[0]} {old[1]} 127.0.0.1 {pair.lonely.port}"
+    switch = recorder.wait("+switch-master", name, 5)
+    assert switch.payload == f"{name} {old[0]} {old[1]} 127.0.0.1 {pair.lonely.port}"
     recorder.in_order(["+sentinel", "+new-epoch", "+config-update-from", "+switch-master"])
-    assert monitor.master_addr(NAME) == pair.lonely.addr
-    wait_until(lambda: monitor.state().config_epoch[NAME] == 9, 5)
+    assert monitor.master_addr(name) == pair.lonely.addr
+    wait_until(lambda: monitor.state().config_epoch[name] == 9, 5)
 
 
 def test_its_hello_has_eight_fields(pair):
