@@ -20,7 +20,8 @@ static bool addr_canonical_ip(const char *host, char ip[ADDR_IP_MAX])
 
 static bool addr_is_name(const char *host)
 {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
     size_t len = strlen(host);
     return len > 0 && len < ADDR_NAME_MAX && strspn(host, allowed) == len;
 }

@@ -29,8 +29,8 @@ bool addr_set(struct addr *at, const char *host, uint16_t port);
  * not known yet. */
 bool addr_same(const struct addr *a, const struct addr *b);
 
-/* The name when there is one and it is wanted (Sentinel's announce-hostnames), else the ip; the name
- * when no ip is known yet. */
+/* The name when there is one and it is wanted (Sentinel's announce-hostnames), else the ip; the
+ * name when no ip is known yet. */
 const char *addr_host(const struct addr *at, bool want_name);
 
 /* "10.0.0.1:6379", "[::1]:6379", "db1:6379". Returns text. */

@@ -8,8 +8,8 @@
 #include "base/assert.h"
 
 /*
- * A growing run of bytes: appended at the end, taken from the front. Zeroed memory is an empty buffer
- * that owns nothing. Memory running out aborts: there is no useful way on for a monitor.
+ * A growing run of bytes: appended at the end, taken from the front. Zeroed memory is an empty
+ * buffer that owns nothing. Memory running out aborts: there is no useful way on for a monitor.
  */
 struct buf {
     char *bytes;     /* never NULL after the first append; always one '\0' past len */
@@ -28,8 +28,8 @@ void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 char *buf_reserve(struct buf *b, size_t len);
 void buf_grew(struct buf *b, size_t len);
 
-/* Makes *b, which owns nothing, show len bytes that stay the caller's; bytes[len] is '\0' and may be
- * written. They are copied should the buffer grow. */
+/* Makes *b, which owns nothing, show len bytes that stay the caller's; bytes[len] is '\0' and may
+ * be written. They are copied should the buffer grow. */
 void buf_borrow(struct buf *b, char *bytes, size_t len);
 
 void buf_take(struct buf *b, size_t len); /* drops len bytes from the front */

@@ -5,13 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Whole-string numbers: no sign but '-', no spaces, nothing left over, in range. *value is written only
- * on success. */
+/* Whole-string numbers: no sign but '-', no spaces, nothing left over, in range. *value is written
+ * only on success. */
 bool text_to_i64(const char *text, size_t len, int64_t *value);
 bool text_to_u64(const char *text, size_t len, uint64_t *value);
 
-/* Copies text into a field of size bytes, with its end. False, and nothing written, when it does not
- * fit. */
+/* Copies text into a field of size bytes, with its end. False, and nothing written, when it does
+ * not fit. */
 bool text_copy(char *field, size_t size, const char *text);
 
 /* Copies as much of text as fits: for text that only a person reads. */
@@ -19,7 +19,8 @@ void text_cut(char *field, size_t size, const char *text);
 
 bool text_same(const char *a, const char *b); /* ignoring the case of ASCII letters */
 
-/* Redis' glob: * ? [abc] [^a] [a-z] and backslash. Bounded work: no pattern makes it exponential. */
+/* Redis' glob: * ? [abc] [^a] [a-z] and backslash. Bounded work: no pattern makes it exponential.
+ */
 bool text_glob(const char *pattern, size_t pattern_len, const char *text, size_t len);
 
 /* len lower-case hex digits, as a run id is. */

@@ -183,14 +183,10 @@ bool config_option_to_bytes(const char *text, int64_t *bytes)
         const char *name;
         int64_t bytes;
     } units[] = {
-        {"", 1},
-        {"b", 1},
-        {"k", 1000},
-        {"kb", 1024},
-        {"m", 1000000},
-        {"mb", INT64_C(1) << 20},
-        {"g", 1000000000},
-        {"gb", INT64_C(1) << 30},
+        {"", 1},           {"b", 1},
+        {"k", 1000},       {"kb", 1024},
+        {"m", 1000000},    {"mb", INT64_C(1) << 20},
+        {"g", 1000000000}, {"gb", INT64_C(1) << 30},
     };
     size_t digits = strspn(text, "0123456789");
     int64_t number;

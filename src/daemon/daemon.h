@@ -2,17 +2,19 @@
 #define DAEMON_DAEMON_H
 
 /*
- * The only room that knows all others: facts become events, the core decides, actions are performed.
+ * The only room that knows all others: facts become events, the core decides, actions are
+ * performed.
  */
 
 /*
- * `holdfast sentinel FILE [--sentinel] [--state-file PATH] [--directive value ...]`: a monitor, in the
- * place of redis-sentinel. argv[1] is the file; executable is the absolute path of this program. Returns
- * the exit status when the monitor ends: 0 after SHUTDOWN or SIGTERM, 1 when it could not start.
+ * `holdfast sentinel FILE [--sentinel] [--state-file PATH] [--directive value ...]`: a monitor, in
+ * the place of redis-sentinel. argv[1] is the file; executable is the absolute path of this
+ * program. Returns the exit status when the monitor ends: 0 after SHUTDOWN or SIGTERM, 1 when it
+ * could not start.
  *
- * Without --state-file the state is kept in FILE, as Sentinel does. With it FILE is only read, and epochs,
- * votes, replicas and peers go to PATH, with a checksum; what SENTINEL MONITOR, REMOVE and SET change then
- * lasts until the end of the process, and the log says so.
+ * Without --state-file the state is kept in FILE, as Sentinel does. With it FILE is only read, and
+ * epochs, votes, replicas and peers go to PATH, with a checksum; what SENTINEL MONITOR, REMOVE and
+ * SET change then lasts until the end of the process, and the log says so.
  */
 int daemon_sentinel_main(int argc, char **argv, const char *executable);
 

@@ -20,7 +20,7 @@ enum {
     MASTERS_MAX = 1024,   /* Sentinels with a thousand masters are known; more are several groups */
     INSTANCES_MAX = 8192, /* replicas and peers: eight for each master */
     TICKS_AT_ONCE_MAX = 64, /* then the loop looks at the sockets again */
-    INFO_SLOTS = 1 << 14, /* as many as the core has links */
+    INFO_SLOTS = 1 << 14,   /* as many as the core has links */
 };
 
 /* The last INFO of a link, for SENTINEL INFO-CACHE. */
@@ -34,8 +34,8 @@ struct daemon {
     struct loop *loop;
     struct loop_timer *timer; /* the core's deadline */
     struct sentinel_conf conf;
-    char *config_path; /* absolute */
-    char *state_path;  /* absolute, or NULL: the state is kept in the configuration file */
+    char *config_path;      /* absolute */
+    char *state_path;       /* absolute, or NULL: the state is kept in the configuration file */
     struct buf config_text; /* the file as it was last read or written */
 
     struct failover *core;
@@ -73,9 +73,11 @@ void perform_script_failed(void *ctx, const struct notify_report *report);
 /* persist.c: the state as the disk has it */
 void persist_wanted(struct daemon *d, uint64_t seq);
 void persist_flush(struct daemon *d); /* gives the newest state to the store when it is free */
-bool persist_now(struct daemon *d, struct err *err) MUST_CHECK; /* blocking; only at start and end */
+bool persist_now(struct daemon *d,
+                 struct err *err) MUST_CHECK; /* blocking; only at start and end */
 bool persist_identity(struct daemon *d, struct err *err) MUST_CHECK; /* our run id, old or new */
-bool persist_restore(struct daemon *d, struct err *err) MUST_CHECK;  /* the core, from the disk's state */
+bool persist_restore(struct daemon *d,
+                     struct err *err) MUST_CHECK; /* the core, from the disk's state */
 
 /* settings.c: the operator's settings in the form of each room */
 void settings_of_master(const struct sentinel_conf *conf, const char *master,

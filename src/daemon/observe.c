@@ -5,9 +5,9 @@
 #include "loop/log.h"
 
 /*
- * A fact becomes an event, the event goes through the core, what comes out is performed. Performing may
- * make a client's next command ready: such an event waits until the list is done, so that the core is
- * never entered twice.
+ * A fact becomes an event, the event goes through the core, what comes out is performed. Performing
+ * may make a client's next command ready: such an event waits until the list is done, so that the
+ * core is never entered twice.
  */
 
 static void observe_step(struct daemon *d, const struct event *event)
@@ -92,8 +92,9 @@ void observe_saved(void *ctx, uint64_t seq, bool ok, const char *why)
     struct event event = {.type = EVENT_PERSISTED, .now = loop_now(d->loop)};
 
     if (!ok && !d->disk_failing) {
-        log_err("the state cannot be saved: %s; no vote is given and no failover is led until it can",
-                why);
+        log_err(
+            "the state cannot be saved: %s; no vote is given and no failover is led until it can",
+            why);
     } else if (ok && d->disk_failing) {
         log_notice("the state is saved again");
     }

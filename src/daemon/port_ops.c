@@ -28,7 +28,8 @@ static void port_ops_submit(void *ctx, const struct event *event)
     bool changes = event->command.type == COMMAND_MONITOR ||
                    event->command.type == COMMAND_REMOVE || event->command.type == COMMAND_SET;
     if (changes && d->state_path != NULL) {
-        log_warning("master %s: this change lasts until the end of the process; write it into %s to keep it",
+        log_warning("master %s: this change lasts until the end of the process; write it into %s "
+                    "to keep it",
                     event->command.name, d->config_path);
     }
 }
@@ -92,7 +93,8 @@ static void port_ops_hello(void *ctx, const char *text, size_t len)
     }
 }
 
-static bool port_ops_info_cache(void *ctx, uint32_t link, const char **text, size_t *len, msec_t *at)
+static bool port_ops_info_cache(void *ctx, uint32_t link, const char **text, size_t *len,
+                                msec_t *at)
 {
     const struct daemon *d = ctx;
     const struct info_copy *copy = &d->info[link & (INFO_SLOTS - 1)];

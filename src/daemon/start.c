@@ -49,15 +49,16 @@ static char *start_absolute(const char *path)
     return text.bytes; /* the buffer began empty: its bytes are the text */
 }
 
-/* --sentinel alone is Redis' word for this mode; followed by words it is a directive of that name. */
+/* --sentinel alone is Redis' word for this mode; followed by words it is a directive of that name.
+ */
 static bool start_is_mode_word(int argc, char **argv, int n)
 {
     return strcmp(argv[n], "--sentinel") == 0 &&
            (n + 1 == argc || strncmp(argv[n + 1], "--", 2) == 0);
 }
 
-/* Takes what is ours out of the arguments: the mode, and --state-file, which names where the state is
- * kept. What is left are directives. */
+/* Takes what is ours out of the arguments: the mode, and --state-file, which names where the state
+ * is kept. What is left are directives. */
 static bool start_arguments(struct daemon *d, int argc, char **argv, struct buf *overrides,
                             struct err *err)
 {
@@ -65,7 +66,7 @@ static bool start_arguments(struct daemon *d, int argc, char **argv, struct buf 
 
     if (argc < 2 || argv[1][0] == '-') {
         return err_set(err, "sentinel needs its configuration file: holdfast sentinel FILE "
-                       "[--directive value ...]");
+                            "[--directive value ...]");
     }
     for (int n = 2; n < argc; n++) {
         if (start_is_mode_word(argc, argv, n)) {
@@ -100,8 +101,8 @@ static bool start_executable(const char *master, const char *what, const char *p
     if (path == NULL || access(path, X_OK) == 0) {
         return true;
     }
-    return err_set(err, "line %d: sentinel %s %s: %s: %s; name a program that may be executed", line,
-                   what, master, path, strerror(errno));
+    return err_set(err, "line %d: sentinel %s %s: %s: %s; name a program that may be executed",
+                   line, what, master, path, strerror(errno));
 }
 
 static bool start_scripts(const struct sentinel_conf *conf, struct err *err)
@@ -144,8 +145,10 @@ static bool start_read_config(struct daemon *d, int argc, char **argv, struct co
                        d->config_path);
     }
     if (good && d->state_path == NULL && access(d->config_path, W_OK) != 0) {
-        good = err_set(err, "%s: %s; the state is kept in it: make it writable for this user, or keep "
-                       "the state elsewhere with --state-file PATH", d->config_path, strerror(errno));
+        good = err_set(err,
+                       "%s: %s; the state is kept in it: make it writable for this user, or keep "
+                       "the state elsewhere with --state-file PATH",
+                       d->config_path, strerror(errno));
     }
     if (good) {
         struct config_source source = {

@@ -57,7 +57,8 @@ static void discover_run_id(struct failover *f, struct instance *i, const char *
  * came back from an older image of the same history (Redis keeps replid and offset in its RDB and shows
  * them as replid2 and second_repl_offset). An append-only file keeps no replid: then only emptiness tells.
  */
-static bool discover_replica_has_more(const struct master *m, const struct instance *r)
+static bool discover_replica_has_more(const struct failover *f, const struct master *m,
+                                      const struct instance *r)
 {
     const struct info_facts *now = &m->self->info;
 
@@ -65,16 +66,19 @@ static bool discover_replica_has_more(const struct master *m, const struct insta
     if (m->replid[0] == '\0' || strcmp(r->info.replid, m->replid) != 0 || !is_fresh) {
         return false;
     }
+    if (r->info.role != ROLE_REPLICA || select_unfit(f, m, r) != NULL) {
+        return false; /* an old master not yet demoted, say: what cannot be promoted saves nothing */
+    }
     if (strcmp(now->replid2, m->replid) == 0) {
         return now->second_offset - 1 < r->info.offset;
     }
     return now->keys >= 0 && now->keys * 2 < r->info.keys; /* on a busy site it is not empty for long */
 }
 
-static bool discover_lost_data(const struct master *m)
+static bool discover_lost_data(const struct failover *f, const struct master *m)
 {
     for (uint32_t n = 0; n < m->replicas_count; n++) {
-        if (discover_replica_has_more(m, m->replicas[n])) {
+        if (discover_replica_has_more(f, m, m->replicas[n])) {
             return true;
         }
     }
@@ -105,7 +109,7 @@ static void discover_history(struct failover *f, struct master *m)
     if (now->role != ROLE_MASTER || now->loading || now->replid[0] == '\0') {
         return;
     }
-    if ((m->restarted || m->lost_data) && discover_lost_data(m)) {
+    if ((m->restarted || m->lost_data) && discover_lost_data(f, m)) {
         if (!m->lost_data) {
             action_log(f, NOTE_WARNING,
                        "master %s restarted with less data than its replicas hold -> it counts as down",

@@ -18,7 +18,6 @@
 #include "sentinel/cmd_table.h"
 #include "sentinel/sentinel.h"
 
-
 enum {
     PORT_LISTENERS_MAX = 34, /* Redis binds to 16 addresses; plain and TLS, unix */
     PORT_BUCKETS = 4096,     /* of clients by id, for replies that come later */

@@ -21,7 +21,8 @@
 #include "loop/loop.h"
 #include "loop/tls.h"
 
-/* The Redis whose protocol we speak, for INFO, HELLO and -v: clients choose what they send by it. */
+/* The Redis whose protocol we speak, for INFO, HELLO and -v: clients choose what they send by it.
+ */
 #define SENTINEL_REDIS_VERSION "7.2.4"
 
 struct sentinel;

@@ -213,7 +213,17 @@ void checker_answer(struct world *w, const struct monitor *m, uint16_t from,
 {
     uint16_t group = checker_group_at(w, answer->ask.addr);
 
-    if (group != WORLD_NOBODY) {
+    char name[WORLD_NAME_MAX];
+    const struct master *master =
+        group == WORLD_NOBODY ? NULL
+                              : failover_master_named(m->core, world_group_name(w, group, name));
+    struct instance_view view;
+
+    if (master == NULL) {
+        return;
+    }
+    failover_view_master(m->core, master, &view);
+    if (world_addr_id(w, &view.addr) == answer->ask.addr) { /* else about a former master */
         checker_watched(w, m, group)->opinions[from] =
             (struct opinion){.down = answer->down, .addr = answer->ask.addr, .at = w->now};
     }

@@ -13,10 +13,10 @@
 
 #include "failover/failover.h"
 
-#define ME "1111111111111111111111111111111111111111"
-#define PEER_A "2222222222222222222222222222222222222222"
-#define PEER_B "3333333333333333333333333333333333333333"
-#define REPLID "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define ME         "1111111111111111111111111111111111111111"
+#define PEER_A     "2222222222222222222222222222222222222222"
+#define PEER_B     "3333333333333333333333333333333333333333"
+#define REPLID     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define REPLID_NEW "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
 struct fixture {
@@ -156,12 +156,11 @@ static inline int fixture_setup(void **state)
     struct fixture *x = calloc(1, sizeof(*x));
     struct failover_start start = {
         .limits = {.masters_max = 2, .instances_max = 16}, .run_id = ME, .now = 1000, .seed = 7};
-    struct master_state m = {.name = "shop",
-                             .addr = at(6379),
-                             .config = {.quorum = 2,
-                                        .parallel_syncs = 1,
-                                        .down_after_ms = 1000,
-                                        .failover_timeout_ms = 10000}};
+    struct master_state m = {
+        .name = "shop",
+        .addr = at(6379),
+        .config = {
+            .quorum = 2, .parallel_syncs = 1, .down_after_ms = 1000, .failover_timeout_ms = 10000}};
     struct addr addr;
 
     assert_non_null(x);
@@ -204,8 +203,8 @@ static inline int fixture_teardown(void **state)
     return 0;
 }
 
-/* The master is silent while all others answer, until we call it down; small steps, as in life. The last
- * list is the one that says so. */
+/* The master is silent while all others answer, until we call it down; small steps, as in life. The
+ * last list is the one that says so. */
 static inline void master_falls_silent(struct fixture *x)
 {
     for (int n = 0; n < 200; n++) {

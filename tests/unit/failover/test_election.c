@@ -2,7 +2,8 @@
 
 static const struct action *ask_vote(struct fixture *x, const char *run_id, uint64_t epoch)
 {
-    struct event event = {.type = EVENT_ASK, .ask = {.token = 42, .addr = at(6379), .epoch = epoch}};
+    struct event event = {.type = EVENT_ASK,
+                          .ask = {.token = 42, .addr = at(6379), .epoch = epoch}};
 
     memcpy(event.ask.run_id, run_id, strlen(run_id) + 1);
     step(x, &event);

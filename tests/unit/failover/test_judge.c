@@ -18,7 +18,8 @@ static void refused_after(struct fixture *x, msec_t ms)
     persisted(x, true);
 }
 
-/* The link breaks and every further attempt is refused, for so long; true when the master is called down. */
+/* The link breaks and every further attempt is refused, for so long; true when the master is called
+ * down. */
 static bool refused_for(struct fixture *x, msec_t ms)
 {
     bool called = false;

@@ -8,16 +8,20 @@ static void test_payloads_have_the_form_that_tools_parse(void **state)
     (void)state;
     memcpy(note.extra, "#quorum 2/2", 12);
     assert_string_equal(note_payload(&note, false, text), "master shop 127.0.0.1 6379 #quorum 2/2");
-    note = (struct note){.type = NOTE_REPLICA, .has_instance = true, .kind = KIND_REPLICA,
-                         .name = "shop", .addr = at(6380), .master_addr = at(6379)};
+    note = (struct note){.type = NOTE_REPLICA,
+                         .has_instance = true,
+                         .kind = KIND_REPLICA,
+                         .name = "shop",
+                         .addr = at(6380),
+                         .master_addr = at(6379)};
     assert_string_equal(note_payload(&note, false, text),
                         "slave 127.0.0.1:6380 127.0.0.1 6380 @ shop 127.0.0.1 6379");
     note.kind = KIND_PEER;
     memcpy(note.run_id, PEER_A, RUN_ID_MAX);
     assert_string_equal(note_payload(&note, false, text),
                         "sentinel " PEER_A " 127.0.0.1 6380 @ shop 127.0.0.1 6379");
-    note = (struct note){.type = NOTE_SWITCH, .name = "shop", .addr = at(6379),
-                         .master_addr = at(6380)};
+    note = (struct note){
+        .type = NOTE_SWITCH, .name = "shop", .addr = at(6379), .master_addr = at(6380)};
     assert_string_equal(note_payload(&note, false, text), "shop 127.0.0.1 6379 127.0.0.1 6380");
 }
 
