@@ -65,8 +65,8 @@ bool text_same(const char *a, const char *b)
     return strcasecmp(a, b) == 0;
 }
 
-/* Matches one character against the class at pattern[0] == '['; *used is the length of the class.
- */
+/* Matches one character against the class at pattern[0] == '[';
+ * *used is the length of the class. */
 static bool text_class(const char *pattern, size_t len, unsigned char c, size_t *used)
 {
     size_t i = 1;

@@ -116,8 +116,8 @@ static int cli_unknown(const char *typed)
     return CLI_USAGE;
 }
 
-/* Redis looks for the words anywhere in the name it was called by, so redis-sentinel-7 counts too.
- */
+/* Redis looks for the words anywhere in the name it was called by,
+ * so redis-sentinel-7 counts too. */
 static bool cli_is_sentinel_name(const char *argv0)
 {
     const char *slash = strrchr(argv0, '/');

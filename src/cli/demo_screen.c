@@ -84,8 +84,8 @@ static const char *demo_screen_colour(const struct demo_screen *screen, const ch
     return screen->has_colour ? sequence : "";
 }
 
-/* Ends a line: cut at the terminal's edge is done by the terminal, wrapping is off while we draw.
- */
+/* Ends a line: cut at the terminal's edge is done by the terminal,
+ * wrapping is off while we draw. */
 static void demo_screen_end_line(struct buf *out)
 {
     buf_append_text(out, "\x1b[K\r\n");

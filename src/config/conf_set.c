@@ -17,8 +17,8 @@ char *conf_set_copy(const char *text)
 
 void *conf_set_grow(void *items, size_t count, size_t size)
 {
-    /* Doubles at each power of two, so that appending is cheap without a capacity beside the count.
-     */
+    /* Doubles at each power of two, so that appending is cheap without a capacity beside the
+     * count. */
     if ((count & (count - 1)) != 0) {
         return items;
     }

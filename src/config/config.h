@@ -168,8 +168,7 @@ struct sentinel_conf {
     int *option_lines; /* by row of options.def */
 };
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 void sentinel_conf_init(struct sentinel_conf *conf); /* the defaults */
 void sentinel_conf_finish(struct sentinel_conf *conf);
@@ -197,8 +196,7 @@ void conf_renames_clear(struct conf_renames *renames);
 /* The new name of a command, or the name itself. Case is ignored. */
 const char *conf_renames_get(const struct conf_renames *renames, const char *command);
 
-/* ---- parsing
- * ------------------------------------------------------------------------------------- */
+/* ---- parsing ---- */
 
 enum config_note_kind {
     CONFIG_WARNING, /* accepted, but not what the operator may think */
@@ -250,8 +248,7 @@ bool config_overrides(int argc, char *const argv[], struct buf *text, struct err
  * the parse: "sentinel.conf: line 7: logfile: cannot be written". */
 int config_line_of(const struct sentinel_conf *conf, const char *directive);
 
-/* ---- rewriting
- * ----------------------------------------------------------------------------------- */
+/* ---- rewriting ---- */
 
 /*
  * Appends to *out the file that holds conf, on the ground of what the file holds now, as Sentinel
@@ -262,8 +259,7 @@ int config_line_of(const struct sentinel_conf *conf, const char *directive);
 void config_rewrite(const char *original, size_t len, const struct sentinel_conf *conf,
                     struct buf *out);
 
-/* ---- the manual
- * ---------------------------------------------------------------------------------- */
+/* ---- the manual ---- */
 
 struct config_option {
     const char *name;

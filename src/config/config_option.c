@@ -165,8 +165,7 @@ void config_option_finish(struct conf_options *options)
 static void config_option_write_number(const struct config_row *row, int64_t number,
                                        struct buf *out);
 
-/* ---- from text
- * -------------------------------------------------------------------------------------- */
+/* ---- from text ---- */
 
 bool config_option_to_bool(const char *text, bool *value)
 {
@@ -334,8 +333,7 @@ bool config_option_set(struct conf_options *options, int row, const struct words
     return true;
 }
 
-/* ---- to text
- * ---------------------------------------------------------------------------------------- */
+/* ---- to text ---- */
 
 bool config_option_is_default(const struct conf_options *options, int row)
 {
@@ -400,8 +398,7 @@ void config_option_write(const struct conf_options *options, int row, struct buf
     }
 }
 
-/* ---- the manual
- * ------------------------------------------------------------------------------------- */
+/* ---- the manual ---- */
 
 struct config_option config_option_at(size_t i, char scratch[32])
 {

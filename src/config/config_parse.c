@@ -39,8 +39,7 @@ static void config_parse_lines_finish(struct config_lines *lines)
     free(lines->files);
 }
 
-/* ---- gathering
- * -------------------------------------------------------------------------------------- */
+/* ---- gathering ---- */
 
 struct config_gatherer {
     const struct config_source *source;
@@ -123,8 +122,7 @@ static void config_parse_gather(struct config_gatherer *g, const char *text, siz
     g->parser->line = NULL;
 }
 
-/* ---- one line
- * --------------------------------------------------------------------------------------- */
+/* ---- one line ---- */
 
 static bool config_parse_option(struct config_parser *p, int row)
 {
@@ -226,8 +224,7 @@ static void config_parse_line(struct config_parser *p, enum config_pass now, enu
     }
 }
 
-/* ---- all lines
- * -------------------------------------------------------------------------------------- */
+/* ---- all lines ---- */
 
 static void config_parse_pass(struct config_parser *p, struct config_lines *lines,
                               enum config_pass pass, enum config_origin origin)

@@ -55,8 +55,7 @@ struct config_rewriter {
     bool is_signed; /* the signature stands in the file already */
 };
 
-/* ---- keys
- * ------------------------------------------------------------------------------------------- */
+/* ---- keys ---- */
 
 static void config_rewrite_add_lower(struct buf *key, const char *text)
 {
@@ -130,8 +129,8 @@ static uint64_t config_rewrite_hash(const char *key, size_t len)
     return hash;
 }
 
-/* The slot of a key, or the free one where it belongs. Twice as many slots as lines: one is free.
- */
+/* The slot of a key, or the free one where it belongs. Twice as many slots as lines:
+ * one is free. */
 static struct config_slot *config_rewrite_slot(const struct config_rewriter *w, const char *key,
                                                size_t len)
 {
@@ -148,8 +147,7 @@ static struct config_slot *config_rewrite_slot(const struct config_rewriter *w, 
     return &w->slots[at];
 }
 
-/* ---- the file as it is
- * ------------------------------------------------------------------------------ */
+/* ---- the file as it is ---- */
 
 static void *config_rewrite_array(size_t count, size_t size)
 {
@@ -223,8 +221,7 @@ static void config_rewrite_index(struct config_rewriter *w)
     }
 }
 
-/* ---- the lines that must be there
- * ------------------------------------------------------------------- */
+/* ---- the lines that must be there ---- */
 
 /* How many words at the front only name the line: they may be spelled in several ways. */
 static size_t config_rewrite_name_words(const struct words *words)
@@ -337,8 +334,7 @@ static void config_rewrite_addr(struct config_rewriter *w, const struct addr *ad
     buf_printf(&w->line, " %u", (unsigned)addr->port);
 }
 
-/* ---- all of them, in the order in which new ones are appended
- * --------------------------------------- */
+/* ---- all of them, in the order in which new ones are appended ---- */
 
 static void config_rewrite_generic(struct config_rewriter *w)
 {
@@ -435,8 +431,7 @@ static void config_rewrite_sentinel(struct config_rewriter *w)
     config_rewrite_text(w, "sentinel-pass", NULL, conf->sentinel_pass.text);
 }
 
-/* ---- the file as it will be
- * ------------------------------------------------------------------------- */
+/* ---- the file as it will be ---- */
 
 static void config_rewrite_print(const struct config_rewriter *w, struct buf *out)
 {

@@ -93,8 +93,7 @@ static bool config_stanza_addr(struct config_parser *p, size_t i, struct addr *a
     return true;
 }
 
-/* ---- of the monitor itself
- * -------------------------------------------------------------------------- */
+/* ---- of the monitor itself ---- */
 
 static bool config_stanza_myid(struct config_parser *p, struct conf_master *none)
 {
@@ -156,8 +155,7 @@ static bool config_stanza_sentinel_pass(struct config_parser *p, struct conf_mas
     return true;
 }
 
-/* ---- monitor
- * ---------------------------------------------------------------------------------------- */
+/* ---- monitor ---- */
 
 static bool config_stanza_is_name(const char *name)
 {
@@ -215,8 +213,7 @@ static bool config_stanza_monitor(struct config_parser *p, struct conf_master *n
     return true;
 }
 
-/* ---- of a master
- * ------------------------------------------------------------------------------------ */
+/* ---- of a master ---- */
 
 static bool config_stanza_down_after(struct config_parser *p, struct conf_master *m)
 {
@@ -383,8 +380,7 @@ static bool config_stanza_known_sentinel(struct config_parser *p, struct conf_ma
     return true;
 }
 
-/* ---- the table
- * -------------------------------------------------------------------------------------- */
+/* ---- the table ---- */
 
 static const struct config_stanza stanzas[] = {
     {"monitor", "monitor", CONFIG_PASS_MONITOR, 4, 4, "<name> <host> <port> <quorum>",

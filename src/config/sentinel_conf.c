@@ -39,8 +39,7 @@ void sentinel_conf_finish(struct sentinel_conf *conf)
     *conf = (struct sentinel_conf){0};
 }
 
-/* ---- masters by name
- * ------------------------------------------------------------------------------ */
+/* ---- masters by name ---- */
 
 static uint64_t sentinel_conf_hash(const char *name)
 {

@@ -1,4 +1,4 @@
-#include "daemon/inside.h"
+#include "daemon/daemon_inside.h"
 
 #include <string.h>
 
@@ -59,6 +59,7 @@ static void persist_conf_image(struct daemon *d, struct buf *image)
         persist_export_master(d, failover_master_at(d->core, n));
     }
     persist_drop_removed(d);
+    sentinel_export_users(d->port, &d->conf);
     d->conf.current_epoch = failover_epoch(d->core);
     if (store_read(d->config_path, &text, &exists, &err) && exists) {
         buf_finish(&d->config_text); /* an operator may have edited it meanwhile: his lines stay */
@@ -139,7 +140,7 @@ bool persist_now(struct daemon *d, struct err *err)
     return saved;
 }
 
-/* ---------------------------------------------------------------- at the start */
+/* ---- at the start ---- */
 
 static void persist_restore_peers(struct daemon *d, const struct conf_master *conf)
 {

@@ -1,4 +1,4 @@
-#include "daemon/inside.h"
+#include "daemon/daemon_inside.h"
 
 #include <string.h>
 

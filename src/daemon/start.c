@@ -9,12 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/inside.h"
+#include "daemon/daemon_inside.h"
 #include "loop/log.h"
 
 /* From the command line to a running monitor, and back down in the opposite order. */
 
-/* ---------------------------------------------------------------- reading the configuration */
+/* ---- reading the configuration ---- */
 
 /* include: a file or a glob of files, in the order of their names. */
 static bool start_include(void *context, const char *pattern, struct buf *text, struct err *err)
@@ -49,8 +49,8 @@ static char *start_absolute(const char *path)
     return text.bytes; /* the buffer began empty: its bytes are the text */
 }
 
-/* --sentinel alone is Redis' word for this mode; followed by words it is a directive of that name.
- */
+/* --sentinel alone is Redis' word for this mode;
+ * followed by words it is a directive of that name. */
 static bool start_is_mode_word(int argc, char **argv, int n)
 {
     return strcmp(argv[n], "--sentinel") == 0 &&
@@ -168,7 +168,7 @@ static bool start_read_config(struct daemon *d, int argc, char **argv, struct co
     return good && start_scripts(&d->conf, err);
 }
 
-/* ---------------------------------------------------------------- opening the rooms */
+/* ---- opening the rooms ---- */
 
 static bool start_process(struct daemon *d, struct err *err)
 {
@@ -261,7 +261,7 @@ static bool start_rooms(struct daemon *d, const char *executable, struct err *er
     return start_core(d, err);
 }
 
-/* ---------------------------------------------------------------- signals */
+/* ---- signals ---- */
 
 static void start_on_end_signal(void *ctx)
 {
@@ -288,7 +288,7 @@ static bool start_signals(struct daemon *d, struct err *err)
            loop_signal(d->loop, SIGHUP, start_on_hangup, d, err);
 }
 
-/* ---------------------------------------------------------------- down again */
+/* ---- down again ---- */
 
 static void start_finish(struct daemon *d)
 {

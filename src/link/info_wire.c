@@ -89,8 +89,7 @@ static void info_id(struct info_value v, char field[RUN_ID_MAX])
     (void)info_copy(v, field, RUN_ID_MAX); /* too long: as if absent */
 }
 
-/* ---- the fields ---------------------------------------------------------------------------------
- */
+/* ---- the fields ---- */
 
 static void info_run_id(struct info_reader *r, struct info_value v)
 {
@@ -220,8 +219,7 @@ static const struct info_row {
 };
 /* clang-format on */
 
-/* ---- lines with a number in their name
- * ------------------------------------------------------------ */
+/* ---- lines with a number in their name ---- */
 
 /* Takes what stands before the next comma. */
 static struct info_value info_part(struct info_value *rest)
@@ -302,8 +300,7 @@ static bool info_is_numbered(struct info_value name, const char *prefix)
     return info_after(&name, prefix) && name.len > 0 && name.text[0] >= '0' && name.text[0] <= '9';
 }
 
-/* ---- the text
- * ------------------------------------------------------------------------------------- */
+/* ---- the text ---- */
 
 static void info_line(struct info_reader *r, struct info_value line)
 {

@@ -58,8 +58,7 @@ const char *link_text(const struct link *link, char text[ADDR_TEXT_MAX])
     return addr_text(&link->addr, text);
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------------------ */
+/* ---- the table ---- */
 
 static struct link **links_slot(const struct links *links, uint32_t id)
 {
@@ -125,8 +124,7 @@ static void links_remove(struct links *links, struct link *link)
     links->count--;
 }
 
-/* ---- beginning and end of the room
- * ---------------------------------------------------------------- */
+/* ---- beginning and end of the room ---- */
 
 void links_announce(struct links *links, const struct links_settings *settings)
 {
@@ -217,8 +215,7 @@ void links_set_publish_period(struct links *links, msec_t period_ms)
     links->publish_period_ms = period_ms;
 }
 
-/* ---- what is told later
- * ----------------------------------------------------------------------------- */
+/* ---- what is told later ---- */
 
 void links_emit(struct links *links, struct event *event, uint32_t id)
 {
@@ -315,8 +312,7 @@ static void links_on_sweep(void *ctx)
     }
 }
 
-/* ---- reading replies
- * -------------------------------------------------------------------------------- */
+/* ---- reading replies ---- */
 
 /* The readers are large, and nearly always a reply comes in one piece: all links share one, which a
  * connection takes over only while a reply is incomplete. */
@@ -349,8 +345,7 @@ void link_reader_free(struct resp_reply_reader **own)
     }
 }
 
-/* ---- the command connection
- * ------------------------------------------------------------------------- */
+/* ---- the command connection ---- */
 
 static void link_drop(struct link *link)
 {
@@ -502,8 +497,7 @@ static void link_connect(struct link *link)
     conn_set_limits(link->cmd, LINK_INPUT_MAX_BYTES, LINK_OUTPUT_MAX_BYTES);
 }
 
-/* ---- names
- * ------------------------------------------------------------------------------------------ */
+/* ---- names ---- */
 
 /* A named link has the ip of the cache; the one it came with serves until there is one. */
 static void link_fill_ip(struct link *link)
@@ -579,8 +573,7 @@ bool links_read_hello(struct links *links, const char *text, size_t len, struct 
     return true;
 }
 
-/* ---- opening and closing
- * ---------------------------------------------------------------------------- */
+/* ---- opening and closing ---- */
 
 static void link_set_text(char **field, const char *text)
 {
@@ -694,8 +687,7 @@ void links_reauth_peers(struct links *links)
     }
 }
 
-/* ---- looking
- * ---------------------------------------------------------------------------------------- */
+/* ---- looking ---- */
 
 bool link_view(const struct links *links, uint32_t id, struct link_view *view)
 {

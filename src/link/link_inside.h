@@ -137,8 +137,8 @@ void link_set_due(struct link *link, unsigned bits);
 void link_fail(struct link *link, enum link_end end);
 void *link_alloc(size_t size); /* zeroed; aborts when there is none */
 
-/* Takes a complete reply; *own is the reader of a reply that came in pieces so far. RESP_MORE ends.
- */
+/* Takes a complete reply; *own is the reader of a reply that came in pieces so far.
+ * RESP_MORE ends. */
 enum resp_status link_read(struct links *links, struct resp_reply_reader **own, struct buf *in,
                            const struct resp_value **value);
 void link_reader_free(struct resp_reply_reader **own);

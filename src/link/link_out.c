@@ -14,8 +14,7 @@ enum {
     SETUP_RUN_ID_DIGITS = 8 /* Sentinel's */
 };
 
-/* ---- the fifo
- * ---------------------------------------------------------------------------------------- */
+/* ---- the fifo ---- */
 
 static void link_fifo_grow(struct link_fifo *fifo)
 {
@@ -60,8 +59,7 @@ void link_fifo_finish(struct link_fifo *fifo)
     *fifo = (struct link_fifo){0};
 }
 
-/* ---- the output
- * ------------------------------------------------------------------------------------- */
+/* ---- the output ---- */
 
 static struct buf *link_dirty(struct link *link)
 {
@@ -120,8 +118,7 @@ void links_flush(struct links *links)
     }
 }
 
-/* ---- requests
- * ---------------------------------------------------------------------------------------- */
+/* ---- requests ---- */
 
 const char *link_command(const struct link *link, const char *command)
 {

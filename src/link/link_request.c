@@ -15,8 +15,7 @@ enum {
     REFUSAL_TEXT_MAX = 160 /* of an error reply in the log */
 };
 
-/* ---- asking
- * ------------------------------------------------------------------------------------------- */
+/* ---- asking ---- */
 
 void link_ping(struct links *links, uint32_t id)
 {
@@ -118,8 +117,7 @@ void link_coordinated(struct links *links, uint32_t id, const struct addr *repli
                  addr_host(replica, links->announce_hostnames), port, "TIMEOUT", timeout);
 }
 
-/* ---- answers
- * ------------------------------------------------------------------------------------------ */
+/* ---- answers ---- */
 
 void link_log_refusal(const struct link *link, const char *what, const struct resp_value *value)
 {
@@ -155,8 +153,8 @@ static void link_take_pong(struct link *link, const struct resp_value *value)
     links_emit(link->links, &event, link->id);
 }
 
-/* Drops the replicas that are announced by a name while names are not looked up, as Sentinel does.
- */
+/* Drops the replicas that are announced by a name while names are not looked up,
+ * as Sentinel does. */
 static void link_accept_replicas(struct links *links, struct info_facts *facts)
 {
     uint32_t kept = 0;

@@ -1,4 +1,4 @@
-#include "loop/inside.h"
+#include "loop/loop_inside.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 #include "loop/conn.h"
-#include "loop/inside.h"
+#include "loop/loop_inside.h"
 
 enum {
     CONN_TEXT_MAX = 160, /* why it ended: an OpenSSL reason or strerror */

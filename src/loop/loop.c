@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "loop/inside.h"
+#include "loop/loop_inside.h"
 #include "loop/log.h"
 
 struct loop_signal_row {

@@ -3,7 +3,7 @@
  * for. The thread cannot be interrupted there either, so loop_resolve_finish() leaves it behind:
  * what it touches is counted and freed by whoever is last.
  */
-#include "loop/inside.h"
+#include "loop/loop_inside.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* A binary heap of timers by time, then by the order in which they were set. */
-#include "loop/inside.h"
+#include "loop/loop_inside.h"
 
 #include <stdlib.h>
 

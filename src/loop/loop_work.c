@@ -1,6 +1,6 @@
 /* The helper thread: what may block on a disk. Jobs go through two lists under one mutex; an
  * eventfd wakes the loop. */
-#include "loop/inside.h"
+#include "loop/loop_inside.h"
 
 #include <errno.h>
 #include <pthread.h>

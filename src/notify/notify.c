@@ -91,8 +91,7 @@ void notify_tune(struct notify *notify, msec_t runtime_ms, msec_t retry_ms)
     notify->retry_ms = retry_ms;
 }
 
-/* ---- the queue
- * -------------------------------------------------------------------------------------- */
+/* ---- the queue ---- */
 
 static void notify_unlink(struct notify *notify, struct notify_job *job)
 {
@@ -172,8 +171,7 @@ void notify_run(struct notify *notify, size_t argc, const char *const argv[])
     notify_arm(notify);
 }
 
-/* ---- running
- * ---------------------------------------------------------------------------------------- */
+/* ---- running ---- */
 
 /* 30 s, then twice that, and so on. */
 static void notify_again(struct notify_job *job)
@@ -284,8 +282,7 @@ static void notify_start_due(void *ctx)
     notify_arm(notify);
 }
 
-/* ---- looking
- * ---------------------------------------------------------------------------------------- */
+/* ---- looking ---- */
 
 size_t notify_running(const struct notify *notify)
 {

@@ -44,8 +44,8 @@ typedef void (*notify_failed)(void *ctx, const struct notify_report *report);
 
 struct notify *notify_create(struct loop *loop, notify_failed on_failed, void *ctx) MUST_CHECK;
 
-/* Kills what runs and starts nothing any more; no callback comes any more. Before loop_destroy().
- */
+/* Kills what runs and starts nothing any more; no callback comes any more.
+ * Before loop_destroy(). */
 void notify_close(struct notify *notify);
 
 /* After notify_close(), and after loop_destroy() unless nothing runs any more: until then the loop
@@ -62,8 +62,8 @@ void notify_run(struct notify *notify, size_t argc, const char *const argv[]);
 size_t notify_running(const struct notify *notify);
 size_t notify_queued(const struct notify *notify); /* the running ones included, as INFO sentinel */
 
-/* PENDING-SCRIPTS, in the order of the queue. False past the end. Texts live until the next turn.
- */
+/* PENDING-SCRIPTS, in the order of the queue. False past the end.
+ * Texts live until the next turn. */
 struct notify_view {
     size_t argc;
     const char *const *argv;

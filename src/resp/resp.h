@@ -36,8 +36,7 @@ struct resp_text {
     size_t len;
 };
 
-/* ---- commands, for a server
- * ---------------------------------------------------------------------- */
+/* ---- commands, for a server ---- */
 
 struct resp_limits {
     size_t args_max;
@@ -92,8 +91,7 @@ enum resp_status resp_command_read(struct resp_command_reader *r, struct buf *in
                                    const struct resp_limits *limits, struct resp_command *command);
 const char *resp_command_error(const struct resp_command_reader *r);
 
-/* ---- replies, for a client
- * ----------------------------------------------------------------------- */
+/* ---- replies, for a client ---- */
 
 enum resp_type {
     RESP_SIMPLE,     /* text */
@@ -160,16 +158,15 @@ enum resp_status resp_reply_read(struct resp_reply_reader *r, struct buf *in,
                                  const struct resp_value **value);
 const char *resp_reply_error(const struct resp_reply_reader *r);
 
-/* ---- reading a value: every function accepts NULL, which is a value of no type
- * --------------------- */
+/* ---- reading a value: every function accepts NULL, which is a value of no type ---- */
 
 bool resp_is(const struct resp_value *v, enum resp_type type);
 
 /* The text of any type that has one; "" (never NULL) otherwise. */
 const char *resp_text(const struct resp_value *v);
 
-/* A simple string, bulk, verbatim or error whose text is exactly this; the case of letters counts.
- */
+/* A simple string, bulk, verbatim or error whose text is exactly this;
+ * the case of letters counts. */
 bool resp_text_is(const struct resp_value *v, const char *text);
 
 /* True for an error whose first word is this ("LOADING", "NOAUTH"). */
@@ -184,8 +181,7 @@ const struct resp_value *resp_item(const struct resp_value *v, size_t i);
 /* The value of a key in a map, or in an array read as key, value, key, value; NULL when absent. */
 const struct resp_value *resp_map_get(const struct resp_value *v, const char *key);
 
-/* ---- writing
- * ------------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 /* What the peer of a connection understands; HELLO changes it. */
 enum resp_version { RESP_2 = 2, RESP_3 = 3 };

@@ -61,8 +61,7 @@ static enum resp_status resp_reply_bad(struct resp_reply_reader *r, const char *
     return RESP_BAD;
 }
 
-/* ---- one header line
- * ------------------------------------------------------------------------------ */
+/* ---- one header line ---- */
 
 static bool resp_reply_double(const char *text, size_t len, double *value)
 {
@@ -199,8 +198,7 @@ static bool resp_reply_head(struct resp_head *h, const char *line, size_t line_l
     }
 }
 
-/* ---- first pass: where the reply ends
- * --------------------------------------------------------------- */
+/* ---- first pass: where the reply ends ---- */
 
 static bool resp_reply_is_done(const struct resp_reply_reader *r)
 {
@@ -311,8 +309,7 @@ static enum resp_status resp_reply_walk_bulk(struct resp_reply_reader *r, const 
     return RESP_READY;
 }
 
-/* ---- second pass: the tree
- * -------------------------------------------------------------------------- */
+/* ---- second pass: the tree ---- */
 
 struct resp_builder {
     struct resp_value *values;
@@ -392,8 +389,7 @@ static void resp_reply_room(struct resp_reply_reader *r)
     r->values_capacity = capacity;
 }
 
-/* ---- the reader
- * ------------------------------------------------------------------------------------- */
+/* ---- the reader ---- */
 
 static enum resp_status resp_reply_walk(struct resp_reply_reader *r, const struct buf *in,
                                         const struct resp_reply_limits *limits)

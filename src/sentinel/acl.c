@@ -14,8 +14,7 @@
 
 enum { ACL_USERS_FIRST = 8 };
 
-/* ---- users
- * --------------------------------------------------------------------------------------- */
+/* ---- users ---- */
 
 struct acl_user *acl_create_user(const char *name, size_t len, bool is_channels_open)
 {
@@ -141,8 +140,7 @@ bool acl_is_open(const struct acl *acl)
     return acl->default_user->rights.is_on && acl->default_user->rights.is_nopass;
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 /* As Redis begins: the default user may do everything without a password. */
 struct acl_user *acl_create_default(void)
@@ -210,8 +208,7 @@ void acl_tell(const struct acl *acl, struct acl_user *user, enum acl_change chan
     }
 }
 
-/* ---- passwords
- * ----------------------------------------------------------------------------------- */
+/* ---- passwords ---- */
 
 void acl_require_password(struct acl *acl, const char *password)
 {
@@ -247,8 +244,7 @@ struct acl_user *acl_authenticate(const struct acl *acl, const char *name, size_
     return is_right && user->rights.is_on ? user : NULL;
 }
 
-/* ---- changes
- * ------------------------------------------------------------------------------------- */
+/* ---- changes ---- */
 
 bool acl_is_name(const char *name, size_t len)
 {
@@ -329,8 +325,7 @@ bool acl_delete_user(struct acl *acl, const char *name, size_t len)
     return true;
 }
 
-/* ---- print
- * --------------------------------------------------------------------------------------- */
+/* ---- print ---- */
 
 void acl_user_print(const struct acl_user *user, struct buf *out)
 {
@@ -419,8 +414,7 @@ void acl_user_print_line(const struct acl_user *user, struct buf *out)
     buf_finish(&rules);
 }
 
-/* ---- checks
- * -------------------------------------------------------------------------------------- */
+/* ---- checks ---- */
 
 enum acl_verdict acl_check(const struct acl_user *user, int command, size_t argc,
                            const struct resp_text *argv, size_t *bad_arg)

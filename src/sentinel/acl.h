@@ -58,8 +58,7 @@ void acl_destroy(struct acl *acl); /* users that are held live on until released
 void acl_set_log_max(struct acl *acl, size_t log_max);
 void acl_set_channels_open(struct acl *acl, bool is_open); /* for users created from now on */
 
-/* ---- users
- * --------------------------------------------------------------------------------------- */
+/* ---- users ---- */
 
 struct acl_user *acl_default(const struct acl *acl); /* always there, never gone */
 struct acl_user *acl_find(const struct acl *acl, const char *name, size_t len); /* NULL: none */
@@ -68,8 +67,8 @@ struct acl_user *acl_find(const struct acl *acl, const char *name, size_t len); 
 size_t acl_users_count(const struct acl *acl);
 const struct acl_user *acl_user_at(const struct acl *acl, size_t i);
 
-/* A client holds its user from AUTH to its end, so that the pointer never dangles. NULL is allowed.
- */
+/* A client holds its user from AUTH to its end, so that the pointer never dangles.
+ * NULL is allowed. */
 struct acl_user *acl_hold(struct acl_user *user);
 void acl_release(struct acl_user *user);
 
@@ -128,8 +127,7 @@ void acl_user_print_line(const struct acl_user *user, struct buf *out);
 /* Random hex digits of so many bits, rounded up to a digit: bits from 1 to ACL_GENPASS_BITS_MAX. */
 void acl_generate_password(size_t bits, char hex[ACL_GENPASS_HEX_MAX + 1]);
 
-/* ---- checks
- * -------------------------------------------------------------------------------------- */
+/* ---- checks ---- */
 
 /*
  * The number of a command as the table knows it: "ping", "sentinel|masters" (case is ignored), or
@@ -159,8 +157,7 @@ bool acl_check_channel(const struct acl_user *user, const char *channel, size_t 
 /* Writes the -NOPERM reply for a refusal by acl_check(). */
 void acl_write_refusal(struct buf *out, enum acl_verdict verdict, int command);
 
-/* ---- the log of refusals
- * --------------------------------------------------------------------------- */
+/* ---- the log of refusals ---- */
 
 struct acl_refusal {
     enum acl_verdict verdict;

@@ -17,8 +17,7 @@ enum {
     ACL_BITS_WORDS = ACL_COMMANDS_MAX / 64,
 };
 
-/* ---- acl_command.c
- * ------------------------------------------------------------------------------- */
+/* ---- acl_command.c ---- */
 
 /* Which words of a command are channels. */
 enum acl_kind {
@@ -41,8 +40,7 @@ const struct acl_command *acl_command_at(int command);
 /* The row after the last subcommand; command + 1 when it has none. */
 int acl_command_end(int command);
 
-/* ---- acl_secret.c
- * -------------------------------------------------------------------------------- */
+/* ---- acl_secret.c ---- */
 
 struct acl_hash {
     uint8_t bytes[ACL_HASH_BYTES];
@@ -53,8 +51,7 @@ bool acl_secret_same(const struct acl_hash *a, const struct acl_hash *b); /* in 
 bool acl_secret_from_hex(const char *hex, size_t len, struct acl_hash *hash);
 void acl_secret_to_hex(const struct acl_hash *hash, char hex[ACL_HASH_HEX + 1]);
 
-/* ---- acl_strings.c
- * ------------------------------------------------------------------------------- */
+/* ---- acl_strings.c ---- */
 
 /* Texts in order, none twice unless added twice. Zeroed is empty. */
 struct acl_strings {
@@ -69,8 +66,7 @@ void acl_strings_remove(struct acl_strings *s, size_t i);
 void acl_strings_copy(struct acl_strings *to, const struct acl_strings *from); /* *to is zeroed */
 bool acl_strings_has(const struct acl_strings *s, const char *text, size_t len);
 
-/* ---- acl_selector.c
- * ------------------------------------------------------------------------------ */
+/* ---- acl_selector.c ---- */
 
 /* Why a rule was refused; acl_rules_reason() has Redis' words. */
 enum acl_fault {
@@ -116,8 +112,7 @@ bool acl_selector_allows_channel(const struct acl_selector *s, const char *chann
 enum acl_verdict acl_selector_check(const struct acl_selector *s, int command, size_t argc,
                                     const struct resp_text *argv, size_t *bad_arg);
 
-/* ---- acl_rules.c
- * --------------------------------------------------------------------------------- */
+/* ---- acl_rules.c ---- */
 
 enum acl_sanitize { ACL_SANITIZE_UNSAID, ACL_SANITIZE_YES, ACL_SANITIZE_SKIP };
 
@@ -159,8 +154,7 @@ const char *acl_rules_reason(enum acl_fault fault);
 /* Appends all of it as rules, parted by spaces. No word but those of a selector holds a space. */
 void acl_rules_print(const struct acl_rights *rights, struct buf *out);
 
-/* ---- acl_log.c
- * ----------------------------------------------------------------------------------- */
+/* ---- acl_log.c ---- */
 
 struct acl_log_entry;
 TAILQ_HEAD(acl_log_list, acl_log_entry);
@@ -175,8 +169,7 @@ void acl_log_init(struct acl_log *log, size_t max);
 void acl_log_finish(struct acl_log *log);
 void acl_log_trim(struct acl_log *log, size_t max);
 
-/* ---- acl.c
- * --------------------------------------------------------------------------------------- */
+/* ---- acl.c ---- */
 
 struct acl_user {
     char *name;

@@ -96,8 +96,7 @@ bool acl_load_line(struct acl *acl, const char *line, struct err *err)
     return is_right;
 }
 
-/* ---- aclfile
- * ------------------------------------------------------------------------------------- */
+/* ---- aclfile ---- */
 
 /* One aclfile on its way in. */
 struct acl_loading {

@@ -53,8 +53,7 @@ static void acl_rules_take_selector(struct acl_rights *rights, struct acl_select
     rights->selectors[rights->selectors_count++] = take;
 }
 
-/* ---- passwords
- * ----------------------------------------------------------------------------------- */
+/* ---- passwords ---- */
 
 static size_t acl_rules_find_hash(const struct acl_rights *rights, const struct acl_hash *hash)
 {
@@ -126,8 +125,7 @@ void acl_rules_add_password(struct acl_rights *rights, const char *password, siz
     acl_rules_add_hash(rights, &hash);
 }
 
-/* ---- rules
- * --------------------------------------------------------------------------------------- */
+/* ---- rules ---- */
 
 static enum acl_fault acl_rules_apply_selector(struct acl_rights *rights, bool is_channels_open,
                                                const char *rule, size_t len)
@@ -212,8 +210,8 @@ static enum acl_fault acl_rules_one(struct acl_rights *rights, bool is_channels_
     }
 }
 
-/* How many words the rule at i has: a selector runs to the word that ends in ')'. 0: it never ends.
- */
+/* How many words the rule at i has: a selector runs to the word that ends in ')'. 0:
+ * it never ends. */
 static size_t acl_rules_span(size_t count, const struct resp_text *rules, size_t i)
 {
     size_t end = i;
@@ -286,8 +284,7 @@ const char *acl_rules_reason(enum acl_fault fault)
     UNREACHABLE("a fault without a reason");
 }
 
-/* ---- print and copy
- * ------------------------------------------------------------------------------ */
+/* ---- print and copy ---- */
 
 void acl_rules_print(const struct acl_rights *rights, struct buf *out)
 {

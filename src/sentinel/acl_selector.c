@@ -49,8 +49,7 @@ void acl_selector_destroy(struct acl_selector *s)
     free(s);
 }
 
-/* ---- commands
- * ------------------------------------------------------------------------------------ */
+/* ---- commands ---- */
 
 static bool acl_selector_bit(const struct acl_selector *s, int command)
 {
@@ -76,8 +75,8 @@ static void acl_selector_drop_first_args(struct acl_selector *s, const char *nam
     }
 }
 
-/* A command and all its subcommands. Like in Redis, first arguments allowed before are forgotten.
- */
+/* A command and all its subcommands. Like in Redis,
+ * first arguments allowed before are forgotten. */
 static void acl_selector_set(struct acl_selector *s, int command, bool allow)
 {
     int end = acl_command_end(command);
@@ -195,8 +194,7 @@ static enum acl_fault acl_selector_command(struct acl_selector *s, char sign, co
     return acl_selector_first_arg(s, name, len, (size_t)(bar - name));
 }
 
-/* ---- keys and channels
- * --------------------------------------------------------------------------- */
+/* ---- keys and channels ---- */
 
 enum { KEY_READ = 1, KEY_WRITE = 2, KEY_BOTH = KEY_READ | KEY_WRITE };
 
@@ -287,8 +285,7 @@ static void acl_selector_set_channels(struct acl_selector *s, bool all)
     acl_strings_finish(&s->channels);
 }
 
-/* ---- rules
- * --------------------------------------------------------------------------------------- */
+/* ---- rules ---- */
 
 enum whole { WHOLE_COMMANDS, WHOLE_KEYS, WHOLE_CHANNELS };
 
@@ -361,8 +358,7 @@ enum acl_fault acl_selector_apply(struct acl_selector *s, const char *rule, size
     }
 }
 
-/* ---- print
- * --------------------------------------------------------------------------------------- */
+/* ---- print ---- */
 
 void acl_selector_print_commands(const struct acl_selector *s, struct buf *out)
 {
@@ -408,8 +404,7 @@ void acl_selector_print(const struct acl_selector *s, struct buf *out)
     acl_selector_print_commands(s, out);
 }
 
-/* ---- checks
- * -------------------------------------------------------------------------------------- */
+/* ---- checks ---- */
 
 bool acl_selector_allows_channel(const struct acl_selector *s, const char *channel, size_t len,
                                  bool is_pattern)

@@ -189,7 +189,9 @@ static void port_visit_user(void *ctx, struct client *c)
 static void port_on_acl_change(void *arg, struct acl_user *user, enum acl_change change)
 {
     struct user_change what = {.user = user, .change = change};
+    struct sentinel *port = arg;
 
+    port->users_changed = true;
     client_each(arg, port_visit_user, &what);
 }
 
@@ -213,7 +215,24 @@ static bool port_load_users(struct sentinel *port, const struct sentinel_conf *c
     if (conf->options.aclfile[0] != '\0' && !acl_file_load(port->acl, conf->options.aclfile, err)) {
         return err_wrap(err, "aclfile");
     }
+    port->users_changed = false;
     return true;
+}
+
+void sentinel_export_users(const struct sentinel *port, struct sentinel_conf *conf)
+{
+    struct buf line = {0};
+
+    if (!port->users_changed || conf->options.aclfile[0] != '\0') {
+        return;
+    }
+    conf_strings_clear(&conf->user_lines);
+    for (size_t i = 0; i < acl_users_count(port->acl); i++) {
+        buf_clear(&line);
+        acl_user_print_line(acl_user_at(port->acl, i), &line);
+        conf_strings_add(&conf->user_lines, buf_data(&line), 0);
+    }
+    buf_finish(&line);
 }
 
 /* Which rule of an ACL is about a row. An alias is what it stands for; a command of ours that ACLs

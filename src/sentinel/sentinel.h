@@ -21,8 +21,8 @@
 #include "loop/loop.h"
 #include "loop/tls.h"
 
-/* The Redis whose protocol we speak, for INFO, HELLO and -v: clients choose what they send by it.
- */
+/* The Redis whose protocol we speak, for INFO, HELLO and -v:
+ * clients choose what they send by it. */
 #define SENTINEL_REDIS_VERSION "7.2.4"
 
 struct sentinel;
@@ -36,8 +36,8 @@ struct sentinel_settings {
     const char *executable;           /* absolute path, for INFO */
 };
 
-/* What SENTINEL SET and SENTINEL CONFIG SET altered in *ops->conf(), beside what goes to the core.
- */
+/* What SENTINEL SET and SENTINEL CONFIG SET altered in *ops->conf(),
+ * beside what goes to the core. */
 enum sentinel_change {
     SENTINEL_CHANGED_AUTH = 1,    /* auth-user, auth-pass, rename-command of a master: relink it */
     SENTINEL_CHANGED_SCRIPTS = 2, /* of a master */
@@ -127,6 +127,11 @@ void sentinel_reply_ask(struct sentinel *port, uint64_t token, bool down, const 
 /* The answer to EVENT_COMMAND. count is that of RESET. */
 void sentinel_reply_command(struct sentinel *port, uint64_t token, enum command_result result,
                             uint32_t count);
+
+/* What ACL SETUSER and DELUSER made of the users, as user lines for the next rewrite of the file (as Sentinel
+ * writes them). The operator's own lines stay while nothing was changed, and with an aclfile, which has
+ * ACL SAVE. */
+void sentinel_export_users(const struct sentinel *port, struct sentinel_conf *conf);
 
 /* The port the TCP listener really has (port 0 in tests; what the hello announces). 0 when none. */
 uint16_t sentinel_tcp_port(const struct sentinel *port);

@@ -20,8 +20,7 @@ enum {
 
 #define STATE_MAGIC "holdfast-state 1 "
 
-/* ---- CRC-32C, four bits at a time: a state is small and written rarely
- * ------------------------------ */
+/* ---- CRC-32C, four bits at a time: a state is small and written rarely ---- */
 
 static uint32_t state_crc(const char *bytes, size_t len)
 {
@@ -40,8 +39,7 @@ static uint32_t state_crc(const char *bytes, size_t len)
     return ~crc;
 }
 
-/* ---- writing
- * ---------------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 static void state_put_word(struct buf *out, const char *text)
 {
@@ -127,8 +125,7 @@ void state_wire_encode(const struct state_image *image, struct buf *out)
     buf_finish(&body);
 }
 
-/* ---- reading
- * ---------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 struct state_reader {
     struct state_image image;
@@ -245,8 +242,7 @@ static bool state_take_addr(const struct state_reader *r, size_t word, struct ad
     return true;
 }
 
-/* ---- the lines
- * -------------------------------------------------------------------------------------- */
+/* ---- the lines ---- */
 
 static bool state_line_myid(struct state_reader *r)
 {
@@ -355,8 +351,7 @@ static bool state_line(struct state_reader *r, const char *line, size_t len)
     return state_wrong(r, "known word", 0);
 }
 
-/* ---- the file
- * --------------------------------------------------------------------------------------- */
+/* ---- the file ---- */
 
 #define STATE_REMEDY                                                                               \
     "put back a copy of the file, or remove it: the monitors that run then teach this one again"

@@ -1,5 +1,5 @@
-/* A hello from whoever may publish. What is taken must be written as it came, and be taken again.
- */
+/* A hello from whoever may publish. What is taken must be written as it came,
+ * and be taken again. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -95,7 +95,7 @@ LAYER_FAULTS = [
     ("src/failover/clean2.c", "#include <unistd.h>\n", "failover is pure"),
     ("src/link/clean2.c", '#include "store/store.h"\n', "link may not know store"),
     ("src/link/clean2.c", '#include "failover/core.h"\n', "is the face of failover"),
-    ("src/link/clean2.c", '#include "loop/inside.h"\n', "is the face of loop"),
+    ("src/link/clean2.c", '#include "loop/loop_inside.h"\n', "is the face of loop"),
     ("src/link/clean2.c", "#include <event2/event.h>\n", "only loop may"),
     ("src/link/clean2.c", '#include "../base/clean.h"\n', "no ../"),
     ("src/link/clean2.c", '#include "clean.h"\n', 'write "room/file.h"'),

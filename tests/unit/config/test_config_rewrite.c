@@ -237,8 +237,8 @@ static clock_t rewrite_cost(int masters)
     return best;
 }
 
-/* It runs at each vote: ten times the lines may cost about ten times as much, not a hundred times.
- */
+/* It runs at each vote: ten times the lines may cost about ten times as much,
+ * not a hundred times. */
 static void test_the_cost_does_not_grow_with_the_square(void **state)
 {
     (void)state;

@@ -119,8 +119,8 @@ static void test_server_dies_and_link_is_opened_again(void **state)
     world_end(&world);
 }
 
-/* The last INFO of link 2: one sent with a transaction that was refused still tells the old role.
- */
+/* The last INFO of link 2: one sent with a transaction that was refused still tells the old
+ * role. */
 static bool is_replica_now(void *ctx)
 {
     const uint16_t *master_port = ctx;

@@ -1,8 +1,8 @@
 #ifndef LOOP_WORLD_H
 #define LOOP_WORLD_H
 
-/* What every test of this room needs: cmocka, waiting with a deadline, a directory, certificates.
- */
+/* What every test of this room needs: cmocka, waiting with a deadline, a directory,
+ * certificates. */
 
 #include <setjmp.h>
 #include <stdarg.h>

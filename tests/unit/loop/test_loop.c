@@ -4,7 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "loop/inside.h"
+#include "loop/loop_inside.h"
 #include "loop_world.h"
 
 static void set_flag(void *ctx)

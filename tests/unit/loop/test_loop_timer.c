@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "base/prng.h"
-#include "loop/inside.h"
+#include "loop/loop_inside.h"
 #include "loop_world.h"
 
 enum { MANY = 500 };

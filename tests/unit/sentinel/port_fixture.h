@@ -34,8 +34,8 @@ struct fixture {
     struct loop_timer *stop;
 };
 
-/* conf lines, as in sentinel.conf; port and bind are set. Fails the test when the port cannot open.
- */
+/* conf lines, as in sentinel.conf; port and bind are set.
+ * Fails the test when the port cannot open. */
 void fixture_open(struct fixture *f, const char *conf);
 bool fixture_try(struct fixture *f, const char *conf, struct err *err);
 void fixture_close(struct fixture *f);

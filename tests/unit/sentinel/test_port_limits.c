@@ -180,8 +180,8 @@ static void test_query_limit(void **state)
     assert_int_equal(n.overflows_total, 1);
 }
 
-/* One that asks for ever and never reads: it stops being read, the others go on, memory is bounded.
- */
+/* One that asks for ever and never reads: it stops being read, the others go on,
+ * memory is bounded. */
 static void test_never_reads(void **state)
 {
     static const char ask[] = "COMMAND DOCS\r\nCOMMAND\r\nINFO\r\n";

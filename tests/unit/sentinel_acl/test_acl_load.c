@@ -173,8 +173,7 @@ static void a_saved_file_is_read_back(void **state)
     assert_false(acl_file_save(f->acl, path, &f->err));
 }
 
-/* ---- the log
- * ------------------------------------------------------------------------------------- */
+/* ---- the log ---- */
 
 static void refuse(struct acl_fixture *f, msec_t now, const char *object)
 {

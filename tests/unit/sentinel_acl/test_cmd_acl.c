@@ -63,8 +63,7 @@ bool command_table_has_subs(const struct command_row *row)
     return row == &rows[3];
 }
 
-/* ---- a client
- * ------------------------------------------------------------------------------------ */
+/* ---- a client ---- */
 
 struct stage {
     struct acl_fixture *acl;

@@ -1,5 +1,5 @@
-#ifndef LOOP_INSIDE_H
-#define LOOP_INSIDE_H
+#ifndef LOOP_LOOP_INSIDE_H
+#define LOOP_LOOP_INSIDE_H
 
 /* What the files of this room share. Nobody outside includes it. */
 

@@ -1,5 +1,5 @@
-#ifndef DAEMON_INSIDE_H
-#define DAEMON_INSIDE_H
+#ifndef DAEMON_DAEMON_INSIDE_H
+#define DAEMON_DAEMON_INSIDE_H
 
 /* What the files of this room share. Nobody outside includes it. */
 

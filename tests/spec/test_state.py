@@ -1,0 +1,80 @@
+"""Where the state lives: users in the file, and --state-file for a file that may only be read."""
+
+import os
+
+import pytest
+from lib.monitor import Monitor
+from lib.ports import free_port
+from lib.site import Site
+from lib.wait import wait_until
+
+NAME = "mymaster"
+ENDS_S = 5
+
+
+def lone(table, tmp_path, kind, extra="", **options):
+    return Monitor(table, tmp_path, f"sentinel monitor {NAME} 127.0.0.1 {free_port()} 1\n" + extra,
+                   kind=kind, **options)
+
+
+def test_users_made_at_run_time_survive_a_restart(table, tmp_path, kind):
+    m = lone(table, tmp_path, kind, "user reader on >letmein ~* &* -@all +ping\n")
+    m.start().wait_ready()
+    assert m.call("ACL", "SETUSER", "extra", "on", ">made-later", "+ping") == "OK"
+    assert m.call("ACL", "DELUSER", "reader") == 1
+    assert m.call("SENTINEL", "FLUSHCONFIG") == "OK"
+    assert "made-later" not in m.conf_text(), "only its hash is written"
+    m.terminate(ENDS_S)
+    m.start().wait_ready()
+    with m.connect() as client:
+        assert client.call("AUTH", "extra", "made-later") == "OK"
+        assert str(client.call("AUTH", "reader", "letmein")).startswith("WRONGPASS")
+
+
+@pytest.mark.holdfast_only(reason="redis-sentinel knows one place for its state")
+class TestStateFile:
+    """The operator's file is read, and nothing else."""
+
+    def site(self, table, tmp_path, kind):
+        site = Site(table, tmp_path, kinds=[kind], replicas=1, quorum=1, down_after_ms=1000)
+        monitor = site.monitors[0]
+        monitor.args = ["--state-file", str(tmp_path / "monitor.state")]
+        return site
+
+    def test_a_failover_is_remembered_beside_an_untouched_file(self, table, tmp_path, kind):
+        site = self.site(table, tmp_path, kind)
+        monitor = site.monitors[0]
+        site.start()
+        before = monitor.conf_text()
+        old = site.master
+        old.kill()
+        monitor.recorder.wait("+switch-master", site.name, 20)
+        want = monitor.master_addr(site.name)
+        myid = monitor.call("SENTINEL", "MYID")
+        assert want != old.addr
+        wait_until(lambda: "replica" in (tmp_path / "monitor.state").read_text(), 5)
+        monitor.terminate(ENDS_S)
+        assert monitor.conf_text() == before
+        monitor.start().wait_ready()
+        assert monitor.master_addr(site.name) == want
+        assert monitor.call("SENTINEL", "MYID") == myid
+
+    def test_a_state_file_that_was_altered_stops_the_start_and_says_what_to_do(
+            self, table, tmp_path, kind):
+        monitor = lone(table, tmp_path, kind)
+        path = tmp_path / "monitor.state"
+        monitor.args = ["--state-file", str(path)]
+        monitor.start().wait_ready()
+        monitor.terminate(ENDS_S)
+        path.write_text(path.read_text().replace("current-epoch 0", "current-epoch 9"))
+        monitor.start()
+        assert monitor.process.wait(ENDS_S) == 1
+        said = monitor.log_text() + monitor.process.output()
+        assert str(path) in said and "checksum" in said
+
+    def test_a_file_that_may_only_be_read_is_enough(self, table, tmp_path, kind):
+        monitor = lone(table, tmp_path, kind)
+        monitor.args = ["--state-file", str(tmp_path / "monitor.state")]
+        os.chmod(monitor.conf_path, 0o444)
+        monitor.start().wait_ready()
+        assert (tmp_path / "monitor.state").read_text().startswith("holdfast-state 1 ")
