@@ -14,8 +14,6 @@ enum {
     IMAGE_REPLICAS_MAX = 32,
     IMAGE_PEERS_MAX = 16,
     MONITOR_ASKS_MAX = 512,
-    MONITOR_SAVES_MAX = 1024, /* PERSISTs asked for and not yet answered */
-    MONITOR_LINKS_MAX = 65536,
 };
 
 struct image_master {
