@@ -6,8 +6,8 @@
 
 #include "base/assert.h"
 
-/* A failure a human must read. Context is put in front on the way up: "a.conf: line 12: port:
- * ...". */
+/* A failure a human must read. Context is put in front on the way up:
+ * "a.conf: line 12: port: ...". */
 enum { ERR_TEXT_MAX = 1024 /* a path, a line of a file and a sentence */ };
 
 struct err {

@@ -19,8 +19,8 @@ void text_cut(char *field, size_t size, const char *text);
 
 bool text_same(const char *a, const char *b); /* ignoring the case of ASCII letters */
 
-/* Redis' glob: * ? [abc] [^a] [a-z] and backslash. Bounded work:
- * no pattern makes it exponential. */
+/* Redis' glob: * ? [abc] [^a] [a-z] and backslash.
+ * Bounded work: no pattern makes it exponential. */
 bool text_glob(const char *pattern, size_t pattern_len, const char *text, size_t len);
 
 /* len lower-case hex digits, as a run id is. */

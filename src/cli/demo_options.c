@@ -110,20 +110,18 @@ bool demo_options_parse(int argc, char **argv, struct demo_options *options, str
 void demo_options_help(void)
 {
     (void)puts(/* help that cannot be written needs no second try */
-               "holdfast demo [options]: a Redis site on this machine, its master killed in a "
-               "loop\n\n"
+               "holdfast demo [options]: a Redis site on this machine, its master killed in a loop\n"
+               "\n"
                "  --every 15s         time between two kills\n"
                "  --for 60s           end by itself after that time; else Ctrl-C or q ends it\n"
                "  --down-after 1s     down-after-milliseconds of the monitors\n"
                "  --monitors NAME     holdfast (default), or the name or path of a redis-sentinel, "
-               "to "
-               "compare\n"
+               "to compare\n"
                "  --plain             lines instead of the live screen\n"
                "  --json              the summary as JSON on standard output, the rest on standard "
                "error\n"
                "\n"
                "Keys on the live screen: k kills the master now, p pauses it (SIGSTOP), q ends.\n"
                "Needs redis-server (or valkey-server) in the PATH. Exit status 1 when a failover "
-               "did not "
-               "come.");
+               "did not come.");
 }

@@ -240,8 +240,7 @@ bool config_parse(const struct config_source *source, struct sentinel_conf *conf
                   struct config_notes *notes, struct err *err) MUST_CHECK;
 
 /* "--port 5000 --sentinel-user a" as lines of a configuration, in Redis' form: a word that begins
- * with
- * "--" begins a directive, the following words are its arguments. */
+ * with "--" begins a directive, the following words are its arguments. */
 bool config_overrides(int argc, char *const argv[], struct buf *text, struct err *err) MUST_CHECK;
 
 /* The line that set a directive last, 0 when none did or the name is unknown. For messages after

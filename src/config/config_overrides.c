@@ -12,9 +12,8 @@ static bool config_overrides_is_name(const char *arg)
 
 /*
  * As Redis 7 reads its command line: the word behind a directive is its argument even when it
- * begins with
- * "--" (a password may), the next one with "--" begins a directive. "--sentinel" alone says how we
- * run.
+ * begins with "--" (a password may), the next one with "--" begins a directive. "--sentinel" alone
+ * says how we run.
  */
 bool config_overrides(int argc, char *const argv[], struct buf *text, struct err *err)
 {

@@ -7,7 +7,6 @@
  */
 #include "config/config.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,15 +56,21 @@ struct config_rewriter {
 
 /* ---- keys ---- */
 
+/* Directives are ASCII: the locale has no say. */
+static char config_rewrite_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 static void config_rewrite_add_lower(struct buf *key, const char *text)
 {
-    size_t at = key->len;
+    size_t len = strlen(text);
+    char *to = buf_reserve(key, len);
 
-    buf_append_text(key, text);
-    for (char *c = key->bytes == NULL ? NULL : key->bytes + key->start + at;
-         c != NULL && *c != '\0'; c++) {
-        *c = (char)tolower((unsigned char)*c);
+    for (size_t i = 0; i < len; i++) {
+        to[i] = config_rewrite_lower(text[i]);
     }
+    buf_grew(key, len);
 }
 
 /* The key of a sentinel line. The '\n' parts words, which may hold blanks. */
@@ -129,8 +134,8 @@ static uint64_t config_rewrite_hash(const char *key, size_t len)
     return hash;
 }
 
-/* The slot of a key, or the free one where it belongs. Twice as many slots as lines:
- * one is free. */
+/* The slot of a key, or the free one where it belongs.
+ * Twice as many slots as lines: one is free. */
 static struct config_slot *config_rewrite_slot(const struct config_rewriter *w, const char *key,
                                                size_t len)
 {

@@ -73,11 +73,12 @@ void perform_script_failed(void *ctx, const struct notify_report *report);
 /* persist.c: the state as the disk has it */
 void persist_wanted(struct daemon *d, uint64_t seq);
 void persist_flush(struct daemon *d); /* gives the newest state to the store when it is free */
-bool persist_now(struct daemon *d,
-                 struct err *err) MUST_CHECK; /* blocking; only at start and end */
-bool persist_identity(struct daemon *d, struct err *err) MUST_CHECK; /* our run id, old or new */
-bool persist_restore(struct daemon *d,
-                     struct err *err) MUST_CHECK; /* the core, from the disk's state */
+/* Blocking: only at start and end. */
+bool persist_now(struct daemon *d, struct err *err) MUST_CHECK;
+/* Our run id, old or new. */
+bool persist_identity(struct daemon *d, struct err *err) MUST_CHECK;
+/* The core, from the disk's state. */
+bool persist_restore(struct daemon *d, struct err *err) MUST_CHECK;
 
 /* settings.c: the operator's settings in the form of each room */
 void settings_of_master(const struct sentinel_conf *conf, const char *master,

@@ -92,9 +92,9 @@ void observe_saved(void *ctx, uint64_t seq, bool ok, const char *why)
     struct event event = {.type = EVENT_PERSISTED, .now = loop_now(d->loop)};
 
     if (!ok && !d->disk_failing) {
-        log_err(
-            "the state cannot be saved: %s; no vote is given and no failover is led until it can",
-            why);
+        log_err("the state cannot be saved: %s; no vote is given and no failover is led until it "
+                "can",
+                why);
     } else if (ok && d->disk_failing) {
         log_notice("the state is saved again");
     }

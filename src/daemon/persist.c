@@ -145,8 +145,8 @@ bool persist_now(struct daemon *d, struct err *err)
 static void persist_restore_peers(struct daemon *d, const struct conf_master *conf)
 {
     for (size_t n = 0; n < conf->replicas_count; n++) {
-        (void)failover_restore_replica(d->core, conf->name,
-                                       &conf->replicas[n]); /* else found anew */
+        /* else found anew */
+        (void)failover_restore_replica(d->core, conf->name, &conf->replicas[n]);
     }
     for (size_t n = 0; n < conf->sentinels_count; n++) {
         const struct conf_peer *peer = &conf->sentinels[n];
@@ -235,11 +235,10 @@ bool persist_restore(struct daemon *d, struct err *err)
     memcpy(start.run_id, d->conf.myid, sizeof(start.run_id));
     start.current_epoch = d->conf.current_epoch;
     if (start.current_epoch > EPOCH_MAX) {
-        return err_set(
-            err,
-            "current-epoch %llu is beyond any that elections can reach; find the monitor "
-            "whose epoch is sound, stop all, and write its current-epoch here",
-            (unsigned long long)start.current_epoch);
+        return err_set(err,
+                       "current-epoch %llu is beyond any that elections can reach; find the "
+                       "monitor whose epoch is sound, stop all, and write its current-epoch here",
+                       (unsigned long long)start.current_epoch);
     }
     loop_random(&start.seed, sizeof(start.seed));
     d->core = failover_init(d->core_block, &start);
@@ -249,11 +248,10 @@ bool persist_restore(struct daemon *d, struct err *err)
         links_fill_ip(d->links, &state.addr);
         if (strlen(d->conf.masters[n]->name) >= MASTER_NAME_MAX ||
             !failover_restore_master(d->core, &state)) {
-            return err_set(
-                err,
-                "sentinel monitor %s: its name has more than %d characters, or there are "
-                "more than %d masters",
-                d->conf.masters[n]->name, MASTER_NAME_MAX - 1, MASTERS_MAX);
+            return err_set(err,
+                           "sentinel monitor %s: its name has more than %d characters, or there "
+                           "are more than %d masters",
+                           d->conf.masters[n]->name, MASTER_NAME_MAX - 1, MASTERS_MAX);
         }
         persist_restore_peers(d, d->conf.masters[n]);
     }

@@ -13,8 +13,9 @@ struct action *action_add(struct failover *f, enum action_type type)
 }
 
 /*
- * An action that must not leave before save `seq` is on disk. When the table is full the oldest goes:
- * asks and hello messages come again by themselves, and nothing new is voted while the disk fails.
+ * An action that must not leave before save `seq` is on disk. When the table is full the oldest
+ * goes: asks and hello messages come again by themselves, and nothing new is voted while the disk
+ * fails.
  */
 struct action *action_add_after(struct failover *f, uint64_t seq, enum action_type type)
 {
@@ -41,6 +42,16 @@ uint64_t action_persist(struct failover *f)
     return f->seq;
 }
 
+/* A call for votes that waited so long that its attempt is over is not made any more. */
+static bool action_is_stale(struct failover *f, const struct action *a)
+{
+    if (a->type != ACTION_SEND_ASK || a->send_ask.run_id[0] == '*') {
+        return false;
+    }
+    const struct master *m = instance_master_with(f, a->send_ask.master);
+    return m == NULL || m->phase != PHASE_WAIT_ELECTED || m->failover_epoch != a->send_ask.epoch;
+}
+
 void action_release(struct failover *f)
 {
     uint32_t kept = 0;
@@ -49,7 +60,9 @@ void action_release(struct failover *f)
         struct held *h = &f->held[i];
         if (h->seq <= f->saved_seq) {
             ASSERT(f->out->count < f->out->capacity);
-            f->out->items[f->out->count++] = h->action;
+            if (!action_is_stale(f, &h->action)) {
+                f->out->items[f->out->count++] = h->action;
+            }
         } else {
             if (kept != i) {
                 f->held[kept] = *h;
@@ -60,7 +73,8 @@ void action_release(struct failover *f)
     f->held_count = kept;
 }
 
-/* A peer gets the part of the answer that needs no disk, an operator hears that it was not saved. */
+/* A peer gets the part of the answer that needs no disk, an operator hears that it was not saved.
+ */
 void action_refuse_held(struct failover *f)
 {
     uint32_t kept = 0;

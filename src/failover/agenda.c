@@ -1,8 +1,8 @@
 #include "failover/core.h"
 
 /*
- * A binary heap of turns, the earliest on top. Hundreds of instances are idle between two PINGs: looking
- * at each in every step would cost more than all the rest of the core.
+ * A binary heap of turns, the earliest on top. Hundreds of instances are idle between two PINGs:
+ * looking at each in every step would cost more than all the rest of the core.
  */
 
 static void agenda_put(struct failover *f, uint32_t at, struct turn *turn)

@@ -3,14 +3,15 @@
 #include <string.h>
 
 /*
- * Links: when to connect, PING, ask for INFO and say hello. What is due soon goes out with what is due
- * now, so that an idle link costs one write and one read in a PING period.
+ * Links: when to connect, PING, ask for INFO and say hello. What is due soon goes out with what is
+ * due now, so that an idle link costs one write and one read in a PING period.
  *
- * A peer's link is shared by all masters it watches, known by its run id: with a hundred masters there is
- * one PING, not a hundred.
+ * A peer's link is shared by all masters it watches, known by its run id: with a hundred masters
+ * there is one PING, not a hundred.
  */
 
-/* A link id is a slot and how often the slot was used: a late event of a former link finds nothing. */
+/* A link id is a slot and how often the slot was used: a late event of a former link finds nothing.
+ */
 struct channel *channel_with(struct failover *f, uint32_t id)
 {
     uint32_t slot = id & (CHANNELS_MAX - 1);
@@ -98,7 +99,8 @@ void channel_move(struct failover *f, struct channel *c, const struct addr *addr
 }
 
 /*
- * Sentinel pings each second; a quarter of down-after notices silence as late as a quarter of it at most.
+ * Sentinel pings each second; a quarter of down-after notices silence as late as a quarter of it at
+ * most.
  */
 static msec_t channel_ping_period_of(const struct failover *f, const struct master *m)
 {
@@ -177,9 +179,11 @@ static msec_t channel_info_period(const struct failover *f, const struct instanc
         if (m->restarted && i->info.loading) {
             return DOWN_INFO_MS; /* its new history is not known before it has loaded */
         }
-        /* without a known replica there is no failover: look for one more often than Sentinel does */
-        return m->replicas_count == 0 && f->tuning.info_period > DOWN_INFO_MS ? DOWN_INFO_MS
-                                                                              : f->tuning.info_period;
+        /* without a known replica there is no failover: look for one more often than Sentinel does
+         */
+        return m->replicas_count == 0 && f->tuning.info_period > DOWN_INFO_MS
+                   ? DOWN_INFO_MS
+                   : f->tuning.info_period;
     }
     if (master_in_failover(m)) {
         return FAST_INFO_MS;

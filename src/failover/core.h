@@ -8,7 +8,8 @@
 #include "failover/failover.h"
 
 enum {
-    /* Waiting for the disk: votes, asks and notes of one burst of failovers, beside one whole turn. */
+    /* Waiting for the disk: votes, asks and notes of one burst of failovers, beside one whole turn.
+     */
     HELD_BURST = 4096,
 
     /* Lateness below this is the scheduling of a busy machine; above it the timers start again. */
@@ -21,24 +22,26 @@ enum {
     ASK_AGAIN_MIN_MS = 10,      /* news make us ask at once, but never more often */
     MASTER_DOWN_VALID_ASKS = 5, /* a peer's "down" counts for 5 ask periods, as in Sentinel */
 
-    RANK_MS = 25,               /* between candidates: an fsync and a round trip on a LAN */
-    ELECTION_MAX_MS = 2000,     /* peers answer within milliseconds or not at all */
-    ELECTION_FORCED_MS = 500,   /* a forced failover asks for votes but does not depend on them */
-    OVERRIDE_EPOCHS = 1 << 16,  /* how far an override jumps: no election elsewhere meets its epoch */
-    RETRY_FIRST_MS = 200,       /* after a failed attempt, doubled up to ... */
-    RETRY_MAX_MS = 5000,        /* ... this; Sentinel waits 2 x failover-timeout: 6 minutes */
-    VOTED_PATIENCE_MS = 3000,   /* a stock Sentinel needs 1.3 s from its election to its hello */
-    SELECT_INFO_MS = 300,       /* waiting for the fresh INFO of all, then of those that answer */
-    SELECT_MAX_MS = 2000,       /* nobody is fit: the attempt ends, and comes again */
-    FAST_INFO_MS = 250,         /* INFO period of replicas while a failover moves them */
-    DOWN_INFO_MS = 1000,        /* the same while their master is down, as Sentinel */
-    PROMOTE_AGAIN_MS = 500,     /* the promotion is sent again when it was not answered */
-    RESTART_COMPARE_MS = 1000,  /* a restarted master's data is compared with its replicas' that long */
-    DEMOTE_AGAIN_MS = 1000,     /* a demotion that shows no effect is sent again */
-    ROGUE_WAIT_PUBLISHES = 4,   /* Sentinel's wait before +convert-to-slave, in hello periods */
-    FIX_WAIT_MAX_MS = 10000,    /* before +fix-slave-config; Sentinel: failover-timeout */
-    PERSIST_AGAIN_MS = 1000,    /* a disk that failed is tried again */
-    TURNS_PER_STEP_MAX = 64,    /* bounds the length of one step */
+    RANK_MS = 25,             /* between candidates: an fsync and a round trip on a LAN */
+    ELECTION_MAX_MS = 2000,   /* peers answer within milliseconds or not at all */
+    ELECTION_FORCED_MS = 500, /* a forced failover asks for votes but does not depend on them */
+    OVERRIDE_EPOCHS =
+        1 << 16,              /* how far an override jumps: no election elsewhere meets its epoch */
+    RETRY_FIRST_MS = 200,     /* after a failed attempt, doubled up to ... */
+    RETRY_MAX_MS = 5000,      /* ... this; Sentinel waits 2 x failover-timeout: 6 minutes */
+    VOTED_PATIENCE_MS = 3000, /* a stock Sentinel needs 1.3 s from its election to its hello */
+    SELECT_INFO_MS = 300,     /* waiting for the fresh INFO of all, then of those that answer */
+    SELECT_MAX_MS = 2000,     /* nobody is fit: the attempt ends, and comes again */
+    FAST_INFO_MS = 250,       /* INFO period of replicas while a failover moves them */
+    DOWN_INFO_MS = 1000,      /* the same while their master is down, as Sentinel */
+    PROMOTE_AGAIN_MS = 500,   /* the promotion is sent again when it was not answered */
+    RESTART_COMPARE_MS =
+        1000,               /* a restarted master's data is compared with its replicas' that long */
+    DEMOTE_AGAIN_MS = 1000, /* a demotion that shows no effect is sent again */
+    ROGUE_WAIT_PUBLISHES = 4, /* Sentinel's wait before +convert-to-slave, in hello periods */
+    FIX_WAIT_MAX_MS = 10000,  /* before +fix-slave-config; Sentinel: failover-timeout */
+    PERSIST_AGAIN_MS = 1000,  /* a disk that failed is tried again */
+    TURNS_PER_STEP_MAX = 64,  /* bounds the length of one step */
 
     CHANNELS_MAX = 1 << 14,     /* slots a link id can name ... */
     CHANNEL_USES_MAX = 1 << 18, /* ... and uses of one slot it tells apart */
@@ -78,8 +81,8 @@ struct turn {
     uint32_t at; /* position in the heap, from 1; 0: not in it */
 };
 
-/* A link and what is known of its other end: one for each master and replica, and one for each peer,
- * shared by all masters it watches (as Sentinel's instanceLink). */
+/* A link and what is known of its other end: one for each master and replica, and one for each
+ * peer, shared by all masters it watches (as Sentinel's instanceLink). */
 struct channel {
     struct turn turn; /* first: the agenda finds the channel by it */
     uint32_t id;      /* 0: this slot is free */
@@ -123,12 +126,12 @@ struct instance {
     /* replica */
     enum reconf reconf;
     msec_t reconf_at;
-    msec_t wrong_since;   /* role or master not what we want since then; 0 */
-    msec_t corrected_at;  /* when we last sent it a REPLICAOF to put it right */
-    bool restarted;       /* another run id than the one that followed our master */
-    bool was_master;      /* the address we switched away from */
-    uint32_t strangers;   /* servers that follow it as a master and are none of ours */
-    bool foreign;         /* this address belongs to another group now */
+    msec_t wrong_since;  /* role or master not what we want since then; 0 */
+    msec_t corrected_at; /* when we last sent it a REPLICAOF to put it right */
+    bool restarted;      /* another run id than the one that followed our master */
+    bool was_master;     /* the address we switched away from */
+    uint32_t strangers;  /* servers that follow it as a master and are none of ours */
+    bool foreign;        /* this address belongs to another group now */
 
     /* hello */
     msec_t hello_sent_at;
@@ -158,7 +161,7 @@ struct master {
     uint64_t config_seq; /* the save that holds it */
     uint64_t leader_epoch;
     char leader[RUN_ID_MAX];
-    uint64_t vote_seq; /* the save that holds our vote */
+    uint64_t vote_seq;    /* the save that holds our vote */
     uint64_t attempt_seq; /* the save that holds our vote for ourselves in failover_epoch */
 
     bool o_down;
@@ -171,7 +174,7 @@ struct master {
     struct addr addr_before;        /* switched away from */
     bool restarted;                 /* came back as another process; its data is not judged yet */
     msec_t restarted_at;
-    bool lost_data;                 /* it came back without what its replicas hold */
+    bool lost_data; /* it came back without what its replicas hold */
     bool rebooted;
     msec_t rebooted_at;
 
@@ -252,8 +255,10 @@ struct action *action_add(struct failover *f, enum action_type type);
 struct action *action_add_after(struct failover *f, uint64_t seq, enum action_type type);
 uint64_t action_persist(struct failover *f); /* the state changed; returns the seq that holds it */
 void action_release(struct failover *f);     /* EVENT_PERSISTED */
-void action_refuse_held(struct failover *f); /* the disk failed: answers go without what is not saved */
-void action_log(struct failover *f, enum note_level level, const char *format, ...) PRINTF_LIKE(3, 4);
+void action_refuse_held(
+    struct failover *f); /* the disk failed: answers go without what is not saved */
+void action_log(struct failover *f, enum note_level level, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 bool action_room(const struct failover *f);
 
 /* note.c */
@@ -276,7 +281,8 @@ struct turn *agenda_first(const struct failover *f);
 /* instance.c: the tables */
 struct master *instance_add_master(struct failover *f, const struct master_state *state);
 void instance_remove_master(struct failover *f, struct master *m);
-struct instance *instance_add_replica(struct failover *f, struct master *m, const struct addr *addr);
+struct instance *instance_add_replica(struct failover *f, struct master *m,
+                                      const struct addr *addr);
 struct instance *instance_add_peer(struct failover *f, struct master *m, const struct addr *addr,
                                    const char *run_id);
 void instance_remove(struct failover *f, struct instance *i);
@@ -329,8 +335,10 @@ bool election_other_may_lead(const struct failover *f, const struct master *m);
 msec_t election_rank_ms(const struct failover *f, const struct master *m);
 
 /* select.c: which replica */
-const char *select_unfit(const struct failover *f, const struct master *m, const struct instance *i);
-struct instance *select_replica(struct failover *f, struct master *m, msec_t fresh_since, bool explain);
+const char *select_unfit(const struct failover *f, const struct master *m,
+                         const struct instance *i);
+struct instance *select_replica(struct failover *f, struct master *m, msec_t fresh_since,
+                                bool explain);
 bool select_better_may_answer(const struct failover *f, const struct master *m,
                               const struct instance *best);
 bool select_related(const struct master *m, const struct instance *i);

@@ -3,8 +3,8 @@
 #include <string.h>
 
 /*
- * What INFO tells: who is a replica of whom, which history each server has, who restarted, and who is not
- * what our configuration says he is.
+ * What INFO tells: who is a replica of whom, which history each server has, who restarted, and who
+ * is not what our configuration says he is.
  */
 
 static const char *discover_role_word(enum server_role role)
@@ -53,26 +53,30 @@ static void discover_run_id(struct failover *f, struct instance *i, const char *
 }
 
 /*
- * Does this replica hold what the restarted master does not? Either the master came back empty, or it
- * came back from an older image of the same history (Redis keeps replid and offset in its RDB and shows
- * them as replid2 and second_repl_offset). An append-only file keeps no replid: then only emptiness tells.
+ * Does this replica hold what the restarted master does not? Either the master came back empty, or
+ * it came back from an older image of the same history (Redis keeps replid and offset in its RDB
+ * and shows them as replid2 and second_repl_offset). An append-only file keeps no replid: then only
+ * emptiness tells.
  */
 static bool discover_replica_has_more(const struct failover *f, const struct master *m,
                                       const struct instance *r)
 {
     const struct info_facts *now = &m->self->info;
 
-    bool is_fresh = r->info_at != 0 && r->info_at >= m->restarted_at; /* not of before the restart */
+    bool is_fresh =
+        r->info_at != 0 && r->info_at >= m->restarted_at; /* not of before the restart */
     if (m->replid[0] == '\0' || strcmp(r->info.replid, m->replid) != 0 || !is_fresh) {
         return false;
     }
     if (r->info.role != ROLE_REPLICA || select_unfit(f, m, r) != NULL) {
-        return false; /* an old master not yet demoted, say: what cannot be promoted saves nothing */
+        return false; /* an old master not yet demoted, say: what cannot be promoted saves nothing
+                       */
     }
     if (strcmp(now->replid2, m->replid) == 0) {
         return now->second_offset - 1 < r->info.offset;
     }
-    return now->keys >= 0 && now->keys * 2 < r->info.keys; /* on a busy site it is not empty for long */
+    return now->keys >= 0 &&
+           now->keys * 2 < r->info.keys; /* on a busy site it is not empty for long */
 }
 
 static bool discover_lost_data(const struct failover *f, const struct master *m)
@@ -85,7 +89,8 @@ static bool discover_lost_data(const struct failover *f, const struct master *m)
     return false;
 }
 
-/* What a replica holds is known as of its last INFO, ten seconds ago perhaps: a second for the new one. */
+/* What a replica holds is known as of its last INFO, ten seconds ago perhaps: a second for the new
+ * one. */
 static bool discover_replicas_to_answer(const struct failover *f, const struct master *m)
 {
     for (uint32_t n = 0; n < m->replicas_count; n++) {
@@ -98,9 +103,10 @@ static bool discover_replicas_to_answer(const struct failover *f, const struct m
 }
 
 /*
- * The master restarted faster than anyone called it down. Its replicas will delete what they have to
- * follow it, at the latest a second later; when it came back with less than they hold, that is a failover.
- * Without quarantine the race can be lost: then the old history is gone and there is nothing to save.
+ * The master restarted faster than anyone called it down. Its replicas will delete what they have
+ * to follow it, at the latest a second later; when it came back with less than they hold, that is a
+ * failover. Without quarantine the race can be lost: then the old history is gone and there is
+ * nothing to save.
  */
 static void discover_history(struct failover *f, struct master *m)
 {
@@ -111,9 +117,10 @@ static void discover_history(struct failover *f, struct master *m)
     }
     if ((m->restarted || m->lost_data) && discover_lost_data(f, m)) {
         if (!m->lost_data) {
-            action_log(f, NOTE_WARNING,
-                       "master %s restarted with less data than its replicas hold -> it counts as down",
-                       m->name);
+            action_log(
+                f, NOTE_WARNING,
+                "master %s restarted with less data than its replicas hold -> it counts as down",
+                m->name);
         }
         m->lost_data = true;
         m->restarted = false;
@@ -125,7 +132,8 @@ static void discover_history(struct failover *f, struct master *m)
     }
     if (m->lost_data) {
         action_log(f, NOTE_WARNING,
-                   "master %s: every replica follows its new data already -> nothing left to save", m->name);
+                   "master %s: every replica follows its new data already -> nothing left to save",
+                   m->name);
     }
     m->restarted = false;
     m->lost_data = false;
@@ -150,13 +158,14 @@ static void discover_replicas(struct failover *f, struct master *m, const struct
         }
         struct instance *i = instance_add_replica(f, m, addr);
         if (i == NULL) {
-            action_log(f, NOTE_WARNING, "master %s: no room for another replica (limit %d a master)",
-                       m->name, REPLICAS_PER_MASTER_MAX);
+            action_log(f, NOTE_WARNING,
+                       "master %s: no room for another replica (limit %d a master)", m->name,
+                       REPLICAS_PER_MASTER_MAX);
             return;
         }
-        uint64_t seq = action_persist(f);
+        (void)action_persist(
+            f); /* the next INFO finds it again: its note need not wait for the disk */
         (void)note_instance(f, 0, NOTE_REPLICA, i);
-        (void)seq; /* a replica is found again by the next INFO: its note need not wait for the disk */
     }
 }
 
@@ -211,13 +220,14 @@ void discover_info(struct failover *f, struct instance *i, const struct info_fac
     }
 }
 
-/* Only a master that looks right may take others under it: reached, a master, and recently heard of. */
+/* Only a master that looks right may take others under it: reached, a master, and recently heard
+ * of. */
 static bool discover_master_sane(const struct failover *f, const struct master *m)
 {
     const struct instance *self = m->self;
-    return !f->tilt && !self->s_down && !m->o_down && self->channel->up && self->role == ROLE_MASTER &&
-           self->info.role == ROLE_MASTER && !self->info.loading && self->info_at != 0 &&
-           f->now - self->info_at <= 2 * f->tuning.info_period;
+    return !f->tilt && !self->s_down && !m->o_down && self->channel->up &&
+           self->role == ROLE_MASTER && self->info.role == ROLE_MASTER && !self->info.loading &&
+           self->info_at != 0 && f->now - self->info_at <= 2 * f->tuning.info_period;
 }
 
 static bool discover_same(const char *a, const char *b)
@@ -225,7 +235,8 @@ static bool discover_same(const char *a, const char *b)
     return a[0] != '\0' && strcmp(a, b) == 0;
 }
 
-/* It forked from our master's present history: somebody promoted it, and we have not been told yet. */
+/* It forked from our master's present history: somebody promoted it, and we have not been told yet.
+ */
 static bool discover_is_successor(const struct master *m, const struct instance *i)
 {
     return discover_same(i->info.replid2, m->self->info.replid);
@@ -270,9 +281,9 @@ static msec_t discover_stray_wait(const struct failover *f, const struct instanc
 }
 
 /*
- * A replica that says it is a master, or follows somebody else. Sentinel waits more than 8 s for the
- * first, because it cannot tell a returning old master from a replica that another monitor has just
- * promoted; the histories tell, so the old master is demoted the moment it answers.
+ * A replica that says it is a master, or follows somebody else. Sentinel waits more than 8 s for
+ * the first, because it cannot tell a returning old master from a replica that another monitor has
+ * just promoted; the histories tell, so the old master is demoted the moment it answers.
  */
 void discover_put_right(struct failover *f, struct instance *i)
 {
@@ -291,9 +302,11 @@ void discover_put_right(struct failover *f, struct instance *i)
     if (wait == MSEC_NEVER) {
         if (!i->foreign) {
             char text[ADDR_TEXT_MAX];
-            action_log(f, NOTE_WARNING,
-                       "replica %s of master %s: another group uses this address now -> left alone; "
-                       "SENTINEL FORGET drops it", addr_text(&i->addr, text), m->name);
+            action_log(
+                f, NOTE_WARNING,
+                "replica %s of master %s: another group uses this address now -> left alone; "
+                "SENTINEL FORGET drops it",
+                addr_text(&i->addr, text), m->name);
         }
         i->foreign = true;
         return;

@@ -4,11 +4,12 @@
 #include <string.h>
 
 /*
- * Asking the peers, voting, and counting votes. Raft's rule in Sentinel's words: one vote for a master in
- * an epoch, on disk before it leaves.
+ * Asking the peers, voting, and counting votes. Raft's rule in Sentinel's words: one vote for a
+ * master in an epoch, on disk before it leaves.
  *
- * Votes are counted against the epoch of the failover they were asked for. Sentinel counts them against
- * its global epoch, so that a second master failing at the same time voids what was already won.
+ * Votes are counted against the epoch of the failover they were asked for. Sentinel counts them
+ * against its global epoch, so that a second master failing at the same time voids what was already
+ * won.
  */
 
 static bool election_opinion_old(const struct failover *f, const struct instance *peer)
@@ -122,8 +123,8 @@ void election_on_answer(struct failover *f, struct channel *c, const struct answ
     master_wake(f, m);
 }
 
-/* Candidates start one after the other, in the order of their run ids: the first has all votes before
- * the second wakes, and nobody needs luck. */
+/* Candidates start one after the other, in the order of their run ids: the first has all votes
+ * before the second wakes, and nobody needs luck. */
 msec_t election_rank_ms(const struct failover *f, const struct master *m)
 {
     msec_t rank = 0;
@@ -151,14 +152,15 @@ static void election_vote_self(struct failover *f, struct master *m, uint64_t ep
 
 /*
  * The operator's failover found no majority and goes on without. Its epoch was not won: an election
- * elsewhere may use the same number for another master. So it jumps to one that none will meet, and the
- * operator's order wins when the two sides see each other again.
+ * elsewhere may use the same number for another master. So it jumps to one that none will meet, and
+ * the operator's order wins when the two sides see each other again.
  */
 void election_override(struct failover *f, struct master *m)
 {
-    action_log(f, NOTE_WARNING,
-               "master %s: override: the operator's failover goes on without a majority (%u votes of %u)",
-               m->name, election_votes(f, m), election_needed(f, m));
+    action_log(
+        f, NOTE_WARNING,
+        "master %s: override: the operator's failover goes on without a majority (%u votes of %u)",
+        m->name, election_votes(f, m), election_needed(f, m));
     m->override = true;
     election_vote_self(f, m, f->epoch + 2 + prng_below(&f->prng, OVERRIDE_EPOCHS));
     note_plain(f, m->vote_seq, NOTE_NEW_EPOCH, m, "%" PRIu64, f->epoch);
@@ -199,8 +201,8 @@ uint32_t election_votes(const struct failover *f, const struct master *m)
     return votes;
 }
 
-/* The majority of all monitors ever seen, the dead too, and at least the quorum: Sentinel's rule, which
- * keeps a minority from electing itself. */
+/* The majority of all monitors ever seen, the dead too, and at least the quorum: Sentinel's rule,
+ * which keeps a minority from electing itself. */
 uint32_t election_needed(const struct failover *f, const struct master *m)
 {
     uint32_t majority = (m->peers_count + 1) / 2 + 1;

@@ -31,8 +31,8 @@ static size_t failover_aligned(size_t bytes)
     return (bytes + unit - 1) / unit * unit;
 }
 
-/* The most one turn can emit: a peer's link says hello for every master, a master's turn speaks to each
- * of its instances a few times. */
+/* The most one turn can emit: a peer's link says hello for every master, a master's turn speaks to
+ * each of its instances a few times. */
 static uint32_t failover_turn_actions_max(const struct failover_limits *limits)
 {
     return 4 * limits->masters_max + 8 * (REPLICAS_PER_MASTER_MAX + PEERS_PER_MASTER_MAX) + 64;

@@ -2,22 +2,23 @@
 #define FAILOVER_FAILOVER_H
 
 /*
- * The core: it decides who is down, who leads, who is promoted, and nothing else in the program does.
+ * The core: it decides who is down, who leads, who is promoted, and nothing else in the program
+ * does.
  *
- * Pure: an event goes in, a bounded ordered list of actions comes out, and the core is asked for its next
- * deadline. Time and the seed come in from outside; it does no I/O, reads no clock and never allocates
- * (failover_init is handed one block of failover_bytes()).
+ * Pure: an event goes in, a bounded ordered list of actions comes out, and the core is asked for
+ * its next deadline. Time and the seed come in from outside; it does no I/O, reads no clock and
+ * never allocates (failover_init is handed one block of failover_bytes()).
  *
  *     loop:  now >= failover_deadline(f)  or  something happened
  *            failover_step(f, &event, &actions)
  *            perform every action, in list order
  *
- * Order contract. Whatever depends on a vote or an epoch of our own (an answer with a vote, an ask for
- * votes, a promotion, a hello with the new epoch, its announcement) is held inside the core until
- * EVENT_PERSISTED says that the image asked for by ACTION_PERSIST is on disk.
+ * Order contract. Whatever depends on a vote or an epoch of our own (an answer with a vote, an ask
+ * for votes, a promotion, a hello with the new epoch, its announcement) is held inside the core
+ * until EVENT_PERSISTED says that the image asked for by ACTION_PERSIST is on disk.
  *
- * Behaviour follows Sentinel of Redis 7.0 to 8 (reference: sentinel.c of 7.0.15) except where a comment
- * says so and why.
+ * Behaviour follows Sentinel of Redis 7.0 to 8 (reference: sentinel.c of 7.0.15) except where a
+ * comment says so and why.
  */
 
 #include <stdbool.h>
@@ -28,12 +29,12 @@
 #include "base/msec.h"
 
 enum {
-    RUN_ID_MAX = 41,              /* 40 hex digits and the end */
-    MASTER_NAME_MAX = 128,        /* a name stands in every hello message and event line */
-    REPLICAS_PER_MASTER_MAX = 64, /* Redis is used with a handful; bounds the work of one step */
-    PEERS_PER_MASTER_MAX = 64,    /* hello traffic grows with the square of the monitors */
-    NOTE_EXTRA_MAX = 288,         /* the longest event tail: two host names and their ports */
-    LOG_TEXT_MAX = 384,           /* one line: who, condition -> consequence */
+    RUN_ID_MAX = 41,               /* 40 hex digits and the end */
+    MASTER_NAME_MAX = 128,         /* a name stands in every hello message and event line */
+    REPLICAS_PER_MASTER_MAX = 64,  /* Redis is used with a handful; bounds the work of one step */
+    PEERS_PER_MASTER_MAX = 64,     /* hello traffic grows with the square of the monitors */
+    NOTE_EXTRA_MAX = 288,          /* the longest event tail: two host names and their ports */
+    LOG_TEXT_MAX = 384,            /* one line: who, condition -> consequence */
     COORDINATED_TIMEOUT_MS = 5000, /* a master gives up handing over after this */
 };
 
@@ -49,20 +50,20 @@ struct failover_limits {
 
 /* Sentinel's timers, changeable by SENTINEL DEBUG. Milliseconds. */
 struct failover_tuning {
-    msec_t info_period;         /* 10000 */
-    msec_t ping_period;         /* 1000; the longest, see failover_ping_period() */
-    msec_t ask_period;          /* 1000: asking again without news; news is asked about at once */
-    msec_t publish_period;      /* 2000 */
-    msec_t default_down_after;  /* 30000 */
+    msec_t info_period;        /* 10000 */
+    msec_t ping_period;        /* 1000; the longest, see failover_ping_period() */
+    msec_t ask_period;         /* 1000: asking again without news; news is asked about at once */
+    msec_t publish_period;     /* 2000 */
+    msec_t default_down_after; /* 30000 */
     msec_t default_failover_timeout; /* 180000 */
-    msec_t tilt_trigger;        /* 2000: a pause of this process longer than this is a TILT */
-    msec_t tilt_period;         /* 500: Sentinel waits 30 s; our timers start again after a pause, so
-                                   one exchange of PINGs is enough */
-    msec_t replica_reconf_timeout; /* 10000 */
+    msec_t tilt_trigger;             /* 2000: a pause of this process longer than this is a TILT */
+    msec_t tilt_period; /* 500: Sentinel waits 30 s; our timers start again after a pause, so
+                           one exchange of PINGs is enough */
+    msec_t replica_reconf_timeout;    /* 10000 */
     msec_t min_link_reconnect_period; /* 1000 */
-    msec_t election_timeout;    /* 10000 as an upper bound; ours ends as soon as it cannot be won */
-    msec_t script_max_runtime;  /* 60000; used by notify/ only */
-    msec_t script_retry_delay;  /* 30000; used by notify/ only */
+    msec_t election_timeout;   /* 10000 as an upper bound; ours ends as soon as it cannot be won */
+    msec_t script_max_runtime; /* 60000; used by notify/ only */
+    msec_t script_retry_delay; /* 30000; used by notify/ only */
 };
 
 extern const struct failover_tuning failover_tuning_default;
@@ -104,17 +105,17 @@ struct info_facts {
     int64_t second_offset;    /* ... at this offset; -1: none */
     int64_t offset;           /* master_repl_offset (slave_repl_offset on a replica) */
     bool loading;
-    int64_t keys;             /* sum of keyspace; -1 when INFO had no keyspace section */
+    int64_t keys; /* sum of keyspace; -1 when INFO had no keyspace section */
     uint32_t connected_replicas;
-    int64_t uptime_s;         /* -1 unknown */
+    int64_t uptime_s; /* -1 unknown */
 
     /* of a replica */
-    struct addr master_addr;  /* whom it follows */
+    struct addr master_addr; /* whom it follows */
     bool master_link_up;
     int64_t master_link_down_ms; /* 0 when up or unknown */
     bool sync_in_progress;
-    uint32_t priority;        /* slave_priority, 100 when absent */
-    bool announced;           /* replica_announced, true when absent */
+    uint32_t priority; /* slave_priority, 100 when absent */
+    bool announced;    /* replica_announced, true when absent */
 
     /* of a master */
     const struct info_replica *replicas; /* the caller's, for the time of the step */
@@ -199,27 +200,27 @@ enum command_result {
     RESULT_OK,
     RESULT_NO_SUCH_MASTER,
     RESULT_DUPLICATE_NAME,
-    RESULT_IN_PROGRESS,    /* -INPROG */
+    RESULT_IN_PROGRESS,     /* -INPROG */
     RESULT_NO_GOOD_REPLICA, /* -NOGOODSLAVE */
-    RESULT_TOO_MANY,       /* a limit of struct failover_limits is reached */
-    RESULT_NOT_FOUND,      /* FORGET: no such replica or monitor */
-    RESULT_NOT_SAVED,      /* the state could not be written to disk */
+    RESULT_TOO_MANY,        /* a limit of struct failover_limits is reached */
+    RESULT_NOT_FOUND,       /* FORGET: no such replica or monitor */
+    RESULT_NOT_SAVED,       /* the state could not be written to disk */
 };
 
 enum event_type {
-    EVENT_TICK,       /* the deadline came; nothing else happened */
-    EVENT_PERSISTED,  /* persisted */
-    EVENT_LINK_UP,    /* link: connected and authenticated; commands can be sent */
-    EVENT_LINK_DOWN,  /* link, end: lost, or an attempt failed. The core asks for the next attempt */
-    EVENT_PONG,       /* link, pong */
-    EVENT_INFO,       /* link, info */
-    EVENT_HELLO,      /* hello; link is the connection it was heard on, 0 when sent to us directly */
-    EVENT_ASK,        /* ask */
-    EVENT_ANSWER,     /* link, answer */
-    EVENT_PROMOTED,   /* link, role: the promotion transaction was answered; role is what ROLE said
-                         (ROLE_UNKNOWN: it failed) */
-    EVENT_RESOLVED,   /* link: the ip of its name became known or changed: addr */
-    EVENT_COMMAND,    /* command */
+    EVENT_TICK,      /* the deadline came; nothing else happened */
+    EVENT_PERSISTED, /* persisted */
+    EVENT_LINK_UP,   /* link: connected and authenticated; commands can be sent */
+    EVENT_LINK_DOWN, /* link, end: lost, or an attempt failed. The core asks for the next attempt */
+    EVENT_PONG,      /* link, pong */
+    EVENT_INFO,      /* link, info */
+    EVENT_HELLO,     /* hello; link is the connection it was heard on, 0 when sent to us directly */
+    EVENT_ASK,       /* ask */
+    EVENT_ANSWER,    /* link, answer */
+    EVENT_PROMOTED,  /* link, role: the promotion transaction was answered; role is what ROLE said
+                        (ROLE_UNKNOWN: it failed) */
+    EVENT_RESOLVED,  /* link: the ip of its name became known or changed: addr */
+    EVENT_COMMAND,   /* command */
 };
 
 struct event {
@@ -245,7 +246,8 @@ struct event {
 
 /* ---------------------------------------------------------------- actions that come out */
 
-/* One line of the event vocabulary, Sentinel's public contract. Text: note_name(), note_payload(). */
+/* One line of the event vocabulary, Sentinel's public contract. Text: note_name(), note_payload().
+ */
 enum note_type {
 #define NOTE(id, level, name) id,
 #include "failover/note.def"
@@ -266,12 +268,12 @@ struct note {
     enum instance_kind kind;
     char name[MASTER_NAME_MAX]; /* of the master it is about; "" when it is about none */
     char run_id[RUN_ID_MAX];    /* of a peer: its name in events */
-    struct addr addr;        /* of the instance; NOTE_SWITCH: of the old master */
-    struct addr master_addr; /* of its master; NOTE_SWITCH: of the new one */
+    struct addr addr;           /* of the instance; NOTE_SWITCH: of the old master */
+    struct addr master_addr;    /* of its master; NOTE_SWITCH: of the new one */
     char extra[NOTE_EXTRA_MAX]; /* what follows, "" when nothing */
 };
 
-const char *note_name(enum note_type type);       /* "+sdown" */
+const char *note_name(enum note_type type); /* "+sdown" */
 enum note_level note_level(enum note_type type);
 /* "master mymaster 127.0.0.1 6379 #quorum 2/2": cut to size, which NOTE_PAYLOAD_MAX always fits.
  * Host names are used instead of numbers when want_names (announce-hostnames). Returns text. */
@@ -279,23 +281,23 @@ enum { NOTE_PAYLOAD_MAX = 1200 };
 const char *note_payload(const struct note *note, bool want_names, char text[NOTE_PAYLOAD_MAX]);
 
 enum action_type {
-    ACTION_PERSIST,       /* seq: save the state as it is after this step, then EVENT_PERSISTED */
-    ACTION_LINK_OPEN,     /* link, open: start one attempt; answered by LINK_UP or LINK_DOWN */
-    ACTION_LINK_CLOSE,    /* link: forget it; nothing more is heard of it */
-    ACTION_SEND_PING,     /* link */
-    ACTION_SEND_INFO,     /* link */
-    ACTION_SEND_HELLO,    /* link, hello: run id and own address are the shell's to add */
-    ACTION_SEND_ASK,      /* link, send_ask */
-    ACTION_SEND_PROMOTE,  /* link: MULTI REPLICAOF NO ONE .. CLIENT KILL .. ROLE EXEC */
+    ACTION_PERSIST,        /* seq: save the state as it is after this step, then EVENT_PERSISTED */
+    ACTION_LINK_OPEN,      /* link, open: start one attempt; answered by LINK_UP or LINK_DOWN */
+    ACTION_LINK_CLOSE,     /* link: forget it; nothing more is heard of it */
+    ACTION_SEND_PING,      /* link */
+    ACTION_SEND_INFO,      /* link */
+    ACTION_SEND_HELLO,     /* link, hello: run id and own address are the shell's to add */
+    ACTION_SEND_ASK,       /* link, send_ask */
+    ACTION_SEND_PROMOTE,   /* link: MULTI REPLICAOF NO ONE .. CLIENT KILL .. ROLE EXEC */
     ACTION_SEND_REPLICAOF, /* link, addr: the same with an address */
     ACTION_SEND_SCRIPT_KILL, /* link */
     ACTION_SEND_COORDINATED, /* link of the master, addr of the replica: FAILOVER TO */
-    ACTION_REPLY_ASK,     /* reply_ask */
-    ACTION_REPLY_COMMAND, /* reply_command */
-    ACTION_NOTE,          /* note: log, publish, notification-script */
-    ACTION_RECONFIGURED,  /* reconfigured: runs the client-reconfig-script */
-    ACTION_LOG,           /* log: why something was decided; not an event of Sentinel's */
-    ACTION_CRASH,         /* SENTINEL SIMULATE-FAILURE: exit with status 99 */
+    ACTION_REPLY_ASK,        /* reply_ask */
+    ACTION_REPLY_COMMAND,    /* reply_command */
+    ACTION_NOTE,             /* note: log, publish, notification-script */
+    ACTION_RECONFIGURED,     /* reconfigured: runs the client-reconfig-script */
+    ACTION_LOG,              /* log: why something was decided; not an event of Sentinel's */
+    ACTION_CRASH,            /* SENTINEL SIMULATE-FAILURE: exit with status 99 */
 };
 
 struct action {
@@ -307,7 +309,8 @@ struct action {
         struct {
             enum instance_kind kind;
             struct addr addr;
-            char master_name[MASTER_NAME_MAX]; /* whose credentials; of a shared peer: any of them */
+            char
+                master_name[MASTER_NAME_MAX]; /* whose credentials; of a shared peer: any of them */
         } open;
         struct hello hello;
         struct {
@@ -362,7 +365,8 @@ struct failover_start {
     msec_t now;
 };
 
-/* block: failover_bytes() zeroed bytes, aligned as malloc's; the caller's, and the core lives in it. */
+/* block: failover_bytes() zeroed bytes, aligned as malloc's; the caller's, and the core lives in
+ * it. */
 struct failover *failover_init(void *block, const struct failover_start *start);
 
 /* What the disk remembers of a master, restored before the first step. Also what export gives. */
@@ -375,8 +379,9 @@ struct master_state {
     char leader[RUN_ID_MAX]; /* for whom; "" when not known (sentinel.conf does not keep it) */
 };
 
-/* Each returns false when a limit is reached or the entry is a duplicate. No action comes of them; the
- * first step opens the links (+monitor is emitted then for each master, as Sentinel does at start). */
+/* Each returns false when a limit is reached or the entry is a duplicate. No action comes of them;
+ * the first step opens the links (+monitor is emitted then for each master, as Sentinel does at
+ * start). */
 bool failover_restore_master(struct failover *f, const struct master_state *state);
 bool failover_restore_replica(struct failover *f, const char *master, const struct addr *addr);
 bool failover_restore_peer(struct failover *f, const char *master, const struct addr *addr,
@@ -385,7 +390,8 @@ bool failover_restore_peer(struct failover *f, const char *master, const struct 
 /* The only door. Actions are appended to an emptied list. */
 void failover_step(struct failover *f, const struct event *event, struct action_list *actions);
 
-/* When the next EVENT_TICK is due; may be in the past (then at once). MSEC_NEVER without masters. */
+/* When the next EVENT_TICK is due; may be in the past (then at once). MSEC_NEVER without masters.
+ */
 msec_t failover_deadline(const struct failover *f);
 
 /* ---------------------------------------------------------------- looking in, changing nothing */
@@ -411,8 +417,8 @@ struct instance_view {
     uint32_t link;
     struct addr addr;
     char run_id[RUN_ID_MAX];
-    bool s_down, o_down, disconnected, master_down, in_failover, promoted, reconf_sent, reconf_inprog,
-        reconf_done, force_failover, script_kill_sent, master_reboot;
+    bool s_down, o_down, disconnected, master_down, in_failover, promoted, reconf_sent,
+        reconf_inprog, reconf_done, force_failover, script_kill_sent, master_reboot;
     uint32_t link_refcount;
     msec_t last_ping_sent; /* of the oldest PING not answered yet, 0 when none waits */
     msec_t last_ok_reply;
@@ -435,13 +441,15 @@ struct instance_view {
     char voted_leader[RUN_ID_MAX]; /* "" none */
     uint64_t voted_epoch;
     /* master */
-    const char *failover_state; /* "none", "wait_start" ...: Sentinel's names; NULL unless a failover runs */
+    const char *failover_state; /* "none", "wait_start" ...: Sentinel's names; NULL unless a
+                                   failover runs */
     uint64_t config_epoch;
     uint32_t replicas;
     uint32_t peers;
 };
 
-void failover_view_master(const struct failover *f, const struct master *m, struct instance_view *v);
+void failover_view_master(const struct failover *f, const struct master *m,
+                          struct instance_view *v);
 /* Index from 0; false past the end. */
 bool failover_view_replica(const struct failover *f, const struct master *m, uint32_t index,
                            struct instance_view *v);
@@ -457,7 +465,8 @@ struct quorum_view {
 };
 void failover_view_quorum(const struct failover *f, const struct master *m, struct quorum_view *v);
 
-/* The table of phases with the reason of each edge, for docs/failover.md and its test. NULL past the end. */
+/* The table of phases with the reason of each edge, for docs/failover.md and its test. NULL past
+ * the end. */
 struct phase_edge_view {
     const char *from;
     const char *to;
@@ -466,21 +475,22 @@ struct phase_edge_view {
 bool failover_phase_edge_at(uint32_t index, struct phase_edge_view *edge);
 
 /*
- * The promotion of a later issue waits for leases, detaches and counts when every monitor is ours; a
- * mutation switch exists in the test build only (tests/sim), to see each invariant of the simulator fail.
+ * The promotion of a later issue waits for leases, detaches and counts when every monitor is ours;
+ * a mutation switch exists in the test build only (tests/sim), to see each invariant of the
+ * simulator fail.
  */
 #ifdef HOLDFAST_MUTATIONS
 enum mutation {
     MUTATION_NONE,
-    MUTATION_VOTE_TWICE,         /* votes again in an epoch it voted in */
-    MUTATION_VOTE_UNSAVED,       /* answers before the vote is on disk */
-    MUTATION_EPOCH_BACK,         /* adopts a smaller epoch from a hello */
-    MUTATION_MINORITY,           /* leads with one vote */
-    MUTATION_NO_QUORUM,          /* one monitor's opinion is ODOWN */
-    MUTATION_LOWEST_OFFSET,      /* promotes the replica that has least */
-    MUTATION_SAME_EPOCH_CONFIG,  /* announces a switch without its own new config epoch */
-    MUTATION_NO_RETRY,           /* a lost election is never tried again */
-    MUTATION_NO_DEMOTION,        /* a returning old master is left alone */
+    MUTATION_VOTE_TWICE,        /* votes again in an epoch it voted in */
+    MUTATION_VOTE_UNSAVED,      /* answers before the vote is on disk */
+    MUTATION_EPOCH_BACK,        /* adopts a smaller epoch from a hello */
+    MUTATION_MINORITY,          /* leads with one vote */
+    MUTATION_NO_QUORUM,         /* one monitor's opinion is ODOWN */
+    MUTATION_LOWEST_OFFSET,     /* promotes the replica that has least */
+    MUTATION_SAME_EPOCH_CONFIG, /* announces a switch without its own new config epoch */
+    MUTATION_NO_RETRY,          /* a lost election is never tried again */
+    MUTATION_NO_DEMOTION,       /* a returning old master is left alone */
     MUTATION_COUNT
 };
 void failover_mutate(struct failover *f, enum mutation mutation);

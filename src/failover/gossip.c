@@ -4,12 +4,13 @@
 #include <string.h>
 
 /*
- * Hello messages: how monitors find each other, and how the newest configuration wins. Nobody signs them:
- * whoever can write to a data node can say anything here, as with Sentinel. An epoch that no election
- * could have reached is refused.
+ * Hello messages: how monitors find each other, and how the newest configuration wins. Nobody signs
+ * them: whoever can write to a data node can say anything here, as with Sentinel. An epoch that no
+ * election could have reached is refused.
  */
 
-/* The note waits for the disk when a vote of ours depends on the epoch; one that is only learned does not. */
+/* The note waits for the disk when a vote of ours depends on the epoch; one that is only learned
+ * does not. */
 void gossip_adopt_epoch(struct failover *f, const struct master *m, uint64_t epoch, bool for_vote)
 {
     bool newer = epoch > f->epoch || (MUTATED(f, MUTATION_EPOCH_BACK) && epoch < f->epoch);
@@ -78,8 +79,8 @@ static struct instance *gossip_peer(struct failover *f, struct master *m, const 
     return peer;
 }
 
-/* Two masters in one epoch: only an operator who forced a failover on both sides of a cut can make that.
- * Sentinel keeps both for ever; here all take the one whose address sorts first. */
+/* Two masters in one epoch: only an operator who forced a failover on both sides of a cut can make
+ * that. Sentinel keeps both for ever; here all take the one whose address sorts first. */
 static bool gossip_wins_tie(const struct master *m, const struct hello *hello)
 {
     const struct addr *ours = &m->self->addr;
@@ -93,7 +94,8 @@ static bool gossip_wins_tie(const struct master *m, const struct hello *hello)
     return order < 0 || (order == 0 && theirs->port < ours->port);
 }
 
-/* The configuration with the higher epoch wins; ours, if we are in the middle of an older one, ends. */
+/* The configuration with the higher epoch wins; ours, if we are in the middle of an older one,
+ * ends. */
 static void gossip_config(struct failover *f, struct master *m, const struct instance *peer,
                           const struct hello *hello)
 {

@@ -5,8 +5,8 @@
 #include "base/text.h"
 
 /*
- * The tables of masters, replicas and peers. Slots are the core's own block; a pointer is good until the
- * instance is removed, and nobody keeps one over a step but the tables themselves.
+ * The tables of masters, replicas and peers. Slots are the core's own block; a pointer is good
+ * until the instance is removed, and nobody keeps one over a step but the tables themselves.
  */
 
 static uint32_t instance_new_id(struct failover *f)
@@ -74,7 +74,9 @@ void instance_remove(struct failover *f, struct instance *i)
     }
     for (uint32_t n = 0; n < *count; n++) {
         if (table[n] == i) {
-            memmove(&table[n], &table[n + 1], (*count - n - 1) * sizeof(table[0]));
+            for (uint32_t k = n + 1; k < *count; k++) {
+                table[k - 1] = table[k];
+            }
             (*count)--;
             break;
         }
@@ -98,8 +100,9 @@ void instance_remove_master(struct failover *f, struct master *m)
     agenda_drop(f, &m->turn);
     for (uint32_t n = 0; n < f->masters_count; n++) {
         if (f->order[n] == m) {
-            memmove(&f->order[n], &f->order[n + 1],
-                    (f->masters_count - n - 1) * sizeof(struct master *));
+            for (uint32_t k = n + 1; k < f->masters_count; k++) {
+                f->order[k - 1] = f->order[k];
+            }
             break;
         }
     }
@@ -214,9 +217,10 @@ static void instance_clear_verdict(struct failover *f, struct instance *i)
 }
 
 /*
- * The replica `to` is the master from now on, and the old master one of its replicas. The links move
- * with them, so that the new master is not a stranger that must be reached first; and every opinion of
- * peers was about the old one (Sentinel keeps those, and deposes a healthy new master within seconds).
+ * The replica `to` is the master from now on, and the old master one of its replicas. The links
+ * move with them, so that the new master is not a stranger that must be reached first; and every
+ * opinion of peers was about the old one (Sentinel keeps those, and deposes a healthy new master
+ * within seconds).
  */
 void instance_move_master(struct failover *f, struct master *m, struct instance *to)
 {

@@ -1,7 +1,7 @@
 #include "failover/core.h"
 
-/* What must be true between two steps, whatever came in. Too dear for every step in production: on in the
- * simulator and in debug builds. */
+/* What must be true between two steps, whatever came in. Too dear for every step in production: on
+ * in the simulator and in debug builds. */
 
 static bool invariant_heap(const struct failover *f)
 {
@@ -17,7 +17,8 @@ static bool invariant_master(const struct failover *f, const struct master *m)
 {
     bool leads = m->phase != PHASE_IDLE && m->phase < PHASE_ACCEPT;
 
-    if (m->self == NULL || m->self->kind != KIND_MASTER || m->self->master != m || m->turn.at == 0) {
+    if (m->self == NULL || m->self->kind != KIND_MASTER || m->self->master != m ||
+        m->turn.at == 0) {
         return false;
     }
     if (m->o_down && !m->self->s_down && m->turn.due > f->now + 1) {

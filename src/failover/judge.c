@@ -17,16 +17,16 @@ static bool judge_refused(const struct failover *f, const struct instance *i)
            f->now - i->channel->refused_since >= after;
 }
 
-/* It follows one of its own replicas, which says that it is the master: a hand-over whose leader never told
- * us. Nothing is gained by waiting, and clients are sent to a replica meanwhile. */
+/* It follows one of its own replicas, which says that it is the master: a hand-over whose leader
+ * never told us. Nothing is gained by waiting, and clients are sent to a replica meanwhile. */
 static bool judge_gave_way(const struct instance *i)
 {
     const struct instance *heir = instance_replica_at(i->master, &i->info.master_addr);
     return i->info.role == ROLE_REPLICA && heir != NULL && heir->info.role == ROLE_MASTER;
 }
 
-/* Sentinel waits this long before it believes that a master became a replica: the operator, or another
- * monitor's failover we have not heard of, may be in the middle of something. */
+/* Sentinel waits this long before it believes that a master became a replica: the operator, or
+ * another monitor's failover we have not heard of, may be in the middle of something. */
 static msec_t judge_role_due(const struct failover *f, const struct instance *i)
 {
     if (i->kind != KIND_MASTER || i->role != ROLE_REPLICA) {
@@ -106,8 +106,11 @@ void judge_instance(struct failover *f, struct instance *i)
     }
     (void)note_instance(f, 0, down ? NOTE_SDOWN : NOTE_SDOWN_END, i);
     if (down) {
-        action_log(f, NOTE_VERBOSE, "%s of master %s: down by %s", i->kind == KIND_MASTER ? "itself" :
-                   i->kind == KIND_PEER ? "monitor" : "replica", i->master->name, evidence);
+        action_log(f, NOTE_VERBOSE, "%s of master %s: down by %s",
+                   i->kind == KIND_MASTER ? "itself"
+                   : i->kind == KIND_PEER ? "monitor"
+                                          : "replica",
+                   i->master->name, evidence);
     }
     master_wake(f, i->master);
 }

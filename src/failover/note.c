@@ -38,7 +38,8 @@ static const char *note_kind_word(enum instance_kind kind)
     UNREACHABLE("no such kind");
 }
 
-/* Sentinel's "%@": <type> <name> <ip> <port>, and for what is not a master: @ <master> <ip> <port>. */
+/* Sentinel's "%@": <type> <name> <ip> <port>, and for what is not a master: @ <master> <ip> <port>.
+ */
 const char *note_payload(const struct note *note, bool want_names, char text[NOTE_PAYLOAD_MAX])
 {
     if (note->type == NOTE_SWITCH) {

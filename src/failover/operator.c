@@ -5,8 +5,8 @@
 #include "base/text.h"
 
 /*
- * What operators ask at run time. Whatever changes the configuration is answered when it is on disk:
- * Sentinel's RESET is not, and a restart brings back what was reset.
+ * What operators ask at run time. Whatever changes the configuration is answered when it is on
+ * disk: Sentinel's RESET is not, and a restart brings back what was reset.
  */
 
 static void operator_reply_after(struct failover *f, uint64_t seq, const struct command *command,
@@ -91,7 +91,8 @@ static void operator_failover(struct failover *f, struct master *m, const struct
     operator_reply_after(f, m->vote_seq, command, RESULT_OK, 0);
 }
 
-/* Replicas and monitors are forgotten and found again; the master is asked at once who follows it. */
+/* Replicas and monitors are forgotten and found again; the master is asked at once who follows it.
+ */
 static void operator_reset_one(struct failover *f, struct master *m)
 {
     if (m->phase != PHASE_IDLE) {

@@ -3,8 +3,8 @@
 #include <string.h>
 
 /*
- * One failover, phase by phase. The table is the whole of what may follow what; its reasons are in the log
- * line of each move and in docs/failover.md, which is made from it.
+ * One failover, phase by phase. The table is the whole of what may follow what; its reasons are in
+ * the log line of each move and in docs/failover.md, which is made from it.
  *
  *   idle -> wait-elected -> revoke -> detach -> select -> promote -> wait-promotion -> accept
  *     ^          |                               |         |              |              |
@@ -21,26 +21,29 @@ struct phase_edge {
     const char *why;
 };
 
-/* clang-format off */
 static const struct phase_edge edges[] = {
-    {PHASE_IDLE,           PHASE_WAIT_ELECTED,   "the quorum agrees that the master is down, or an operator forces it"},
-    {PHASE_WAIT_ELECTED,   PHASE_REVOKE,         "a majority voted for us, or an operator's failover found no majority to ask"},
-    {PHASE_WAIT_ELECTED,   PHASE_IDLE,           "not elected: another leads, or the master is back"},
-    {PHASE_REVOKE,         PHASE_DETACH,         "no leases are given in this quorum: nothing to wait for"},
-    {PHASE_DETACH,         PHASE_SELECT,         "no acknowledged set is kept in this quorum: nothing to freeze"},
-    {PHASE_SELECT,         PHASE_PROMOTE,        "fresh INFO names the best replica of the master's history"},
-    {PHASE_SELECT,         PHASE_IDLE,           "no replica is fit, or the master is back"},
-    {PHASE_PROMOTE,        PHASE_WAIT_PROMOTION, "the promotion was sent"},
-    {PHASE_PROMOTE,        PHASE_IDLE,           "the chosen replica cannot be reached"},
-    {PHASE_WAIT_PROMOTION, PHASE_ACCEPT,         "the replica says that it is a master"},
-    {PHASE_WAIT_PROMOTION, PHASE_IDLE,           "the promotion was not confirmed"},
-    {PHASE_ACCEPT,         PHASE_RECONFIGURE,    "the new configuration is on disk and announced"},
-    {PHASE_ACCEPT,         PHASE_IDLE,           "a newer configuration is known"},
-    {PHASE_RECONFIGURE,    PHASE_UPDATE_CONFIG,  "every reachable replica follows the new master, it is down itself, or the time is over"},
-    {PHASE_RECONFIGURE,    PHASE_IDLE,           "a newer configuration is known"},
-    {PHASE_UPDATE_CONFIG,  PHASE_IDLE,           "the failover is over"},
+    {PHASE_IDLE, PHASE_WAIT_ELECTED,
+     "the quorum agrees that the master is down, or an operator forces it"},
+    {PHASE_WAIT_ELECTED, PHASE_REVOKE,
+     "a majority voted for us, or an operator's failover found no majority to ask"},
+    {PHASE_WAIT_ELECTED, PHASE_IDLE, "not elected: another leads, or the master is back"},
+    {PHASE_REVOKE, PHASE_DETACH, "no leases are given in this quorum: nothing to wait for"},
+    {PHASE_DETACH, PHASE_SELECT, "no acknowledged set is kept in this quorum: nothing to freeze"},
+    {PHASE_SELECT, PHASE_PROMOTE, "fresh INFO names the best replica of the master's history"},
+    {PHASE_SELECT, PHASE_IDLE, "no replica is fit, or the master is back"},
+    {PHASE_PROMOTE, PHASE_WAIT_PROMOTION, "the promotion was sent"},
+    {PHASE_PROMOTE, PHASE_IDLE, "the chosen replica cannot be reached"},
+    {PHASE_WAIT_PROMOTION, PHASE_ACCEPT, "the replica says that it is a master"},
+    {PHASE_WAIT_PROMOTION, PHASE_IDLE, "the promotion was not confirmed"},
+    {PHASE_ACCEPT, PHASE_RECONFIGURE, "the new configuration is on disk and announced"},
+    {PHASE_ACCEPT, PHASE_IDLE, "a newer configuration is known"},
+    {PHASE_RECONFIGURE, PHASE_UPDATE_CONFIG,
+     "every reachable replica follows the new master, it is down itself, or the time is over"},
+    {PHASE_RECONFIGURE, PHASE_IDLE, "a newer configuration is known"},
+    {PHASE_UPDATE_CONFIG, PHASE_IDLE, "the failover is over"},
 };
 
+/* clang-format off */
 static const struct {
     const char *name;
     const char *wire; /* Sentinel's word for failover-state */
@@ -89,8 +92,8 @@ void phase_move(struct failover *f, struct master *m, enum phase to)
     UNREACHABLE("no such edge between phases");
 }
 
-/* The attempt came to nothing. The next follows within seconds; it waits longer each time, and longest
- * when another monitor may be at work. */
+/* The attempt came to nothing. The next follows within seconds; it waits longer each time, and
+ * longest when another monitor may be at work. */
 void phase_abort(struct failover *f, struct master *m, const char *why)
 {
     bool other = m->phase == PHASE_WAIT_ELECTED && election_other_may_lead(f, m);

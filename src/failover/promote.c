@@ -3,9 +3,9 @@
 #include <string.h>
 
 /*
- * From the chosen replica to the last one that follows it. Sentinel announces the new master after all
- * replicas were moved; here it is announced the moment its promotion is confirmed and on our disk: a
- * client needs the new address, not a tidy group.
+ * From the chosen replica to the last one that follows it. Sentinel announces the new master after
+ * all replicas were moved; here it is announced the moment its promotion is confirmed and on our
+ * disk: a client needs the new address, not a tidy group.
  */
 
 void promote_send(struct failover *f, struct master *m)
@@ -13,7 +13,8 @@ void promote_send(struct failover *f, struct master *m)
     struct action *a;
 
     ASSERT(m->promoted != NULL);
-    ASSERT(m->attempt_seq <= f->saved_seq); /* our own vote is on disk before anything is done with it */
+    ASSERT(m->attempt_seq <=
+           f->saved_seq); /* our own vote is on disk before anything is done with it */
     if (m->coordinated) {
         a = action_add(f, ACTION_SEND_COORDINATED);
         a->link = m->self->channel->id;
@@ -25,7 +26,8 @@ void promote_send(struct failover *f, struct master *m)
     m->promote_sent_at = f->now;
 }
 
-/* Sentinel builds the group anew at a switch, so its listeners see every replica, the old master too. */
+/* Sentinel builds the group anew at a switch, so its listeners see every replica, the old master
+ * too. */
 void promote_list_replicas(struct failover *f, struct master *m, uint64_t seq)
 {
     for (uint32_t n = 0; n < m->replicas_count; n++) {
@@ -105,8 +107,9 @@ static bool promote_skips(const struct instance *r)
     return r->s_down || r->foreign;
 }
 
-/* Moves parallel-syncs replicas at a time; the old master at once, whoever else is under way: until it
- * is a replica it takes writes that nobody will keep. True when all that can be reached have moved. */
+/* Moves parallel-syncs replicas at a time; the old master at once, whoever else is under way: until
+ * it is a replica it takes writes that nobody will keep. True when all that can be reached have
+ * moved. */
 bool promote_reconfigure(struct failover *f, struct master *m)
 {
     uint32_t under_way = 0;
@@ -139,7 +142,8 @@ bool promote_reconfigure(struct failover *f, struct master *m)
     return all_done;
 }
 
-/* The time is over: every replica that is left is told once, all together (Sentinel does the same). */
+/* The time is over: every replica that is left is told once, all together (Sentinel does the same).
+ */
 void promote_reconfigure_rest(struct failover *f, struct master *m)
 {
     for (uint32_t n = 0; n < m->replicas_count; n++) {

@@ -6,15 +6,17 @@
 #include "base/text.h"
 
 /*
- * Which replica is promoted. Sentinel compares priority, offset and run id of whatever its last INFO said,
- * up to ten seconds ago, of any replica. Here the INFO is fresh, and a candidate must have the master's
- * history: a replica of another lineage, or one that is just being emptied for a new one, is no candidate.
+ * Which replica is promoted. Sentinel compares priority, offset and run id of whatever its last
+ * INFO said, up to ten seconds ago, of any replica. Here the INFO is fresh, and a candidate must
+ * have the master's history: a replica of another lineage, or one that is just being emptied for a
+ * new one, is no candidate.
  */
 
 enum select_history {
-    HISTORY_PROMOTED, /* it forked from the master's history: an earlier leader got as far as that */
+    HISTORY_PROMOTED, /* it forked from the master's history: an earlier leader got as far as that
+                       */
     HISTORY_SAME,
-    HISTORY_BEFORE,   /* the master's former history: it missed what came after a restart */
+    HISTORY_BEFORE, /* the master's former history: it missed what came after a restart */
     HISTORY_OTHER,
 };
 
@@ -23,8 +25,8 @@ static bool select_same(const char *a, const char *b)
     return a[0] != '\0' && strcmp(a, b) == 0;
 }
 
-/* It shares its present history with a replica that forked from the one we know: after a full resync it
- * does not remember that itself. */
+/* It shares its present history with a replica that forked from the one we know: after a full
+ * resync it does not remember that itself. */
 static bool select_has_kin(const struct master *m, const struct instance *i)
 {
     for (uint32_t n = 0; n < m->replicas_count; n++) {
@@ -40,7 +42,8 @@ static bool select_has_kin(const struct master *m, const struct instance *i)
 static enum select_history select_known_history(const struct master *m, const struct instance *i)
 {
     if (m->replid[0] == '\0') {
-        return HISTORY_SAME; /* we never heard of the master's: we cannot tell, as Sentinel cannot */
+        return HISTORY_SAME; /* we never heard of the master's: we cannot tell, as Sentinel cannot
+                              */
     }
     const struct info_facts *self = &m->self->info;
     bool gave_way = self->role == ROLE_REPLICA; /* its history is now that of whom it follows */
@@ -66,8 +69,8 @@ static enum select_history select_known_history(const struct master *m, const st
     return HISTORY_OTHER;
 }
 
-/* The master got a new history and died before we heard of it: nobody who answers has the one we know, and
- * those that followed its address have what is left. */
+/* The master got a new history and died before we heard of it: nobody who answers has the one we
+ * know, and those that followed its address have what is left. */
 static bool select_is_heir(const struct master *m, const struct instance *i)
 {
     if (i->info.role != ROLE_REPLICA || !addr_same(&i->info.master_addr, &m->self->addr)) {
@@ -75,7 +78,8 @@ static bool select_is_heir(const struct master *m, const struct instance *i)
     }
     for (uint32_t n = 0; n < m->replicas_count; n++) {
         const struct instance *other = m->replicas[n];
-        if (!other->s_down && select_known_history(m, other) != HISTORY_OTHER) {
+        bool has_more = other->info.keys > 0 && i->info.keys <= 0; /* i never was filled */
+        if ((!other->s_down || has_more) && select_known_history(m, other) != HISTORY_OTHER) {
             return false;
         }
     }
@@ -101,15 +105,16 @@ static msec_t select_shortest_link_down(const struct master *m)
 
     for (uint32_t n = 0; n < m->replicas_count; n++) {
         const struct instance *i = m->replicas[n];
-        if (i->info_at != 0 && i->info.role == ROLE_REPLICA && i->info.master_link_down_ms < shortest) {
+        if (i->info_at != 0 && i->info.role == ROLE_REPLICA &&
+            i->info.master_link_down_ms < shortest) {
             shortest = i->info.master_link_down_ms;
         }
     }
     return shortest == MSEC_NEVER ? 0 : shortest;
 }
 
-/* How long nobody could follow the master: since it is down, or since it said that it is a replica, which
- * is called down much later. */
+/* How long nobody could follow the master: since it is down, or since it said that it is a replica,
+ * which is called down much later. */
 static msec_t select_master_gone_ms(const struct failover *f, const struct master *m)
 {
     const struct instance *self = m->self;
@@ -119,7 +124,8 @@ static msec_t select_master_gone_ms(const struct failover *f, const struct maste
         since = self->role_since;
     }
     msec_t gone_ms = f->now - since;
-    if (self->info_at == 0) { /* we restarted after it died: whoever followed it last knows how long ago */
+    if (self->info_at ==
+        0) { /* we restarted after it died: whoever followed it last knows how long ago */
         msec_t shortest = select_shortest_link_down(m);
         gone_ms = gone_ms > shortest ? gone_ms : shortest;
     }
@@ -162,7 +168,8 @@ const char *select_unfit(const struct failover *f, const struct master *m, const
 }
 
 /* Negative: a is the better one. */
-static int select_compare(const struct failover *f, const struct instance *a, const struct instance *b)
+static int select_compare(const struct failover *f, const struct instance *a,
+                          const struct instance *b)
 {
     enum select_history of_a = select_history(a->master, a);
     enum select_history of_b = select_history(b->master, b);
@@ -183,7 +190,8 @@ static int select_compare(const struct failover *f, const struct instance *a, co
     return strcmp(a->run_id, b->run_id);
 }
 
-struct instance *select_replica(struct failover *f, struct master *m, msec_t fresh_since, bool explain)
+struct instance *select_replica(struct failover *f, struct master *m, msec_t fresh_since,
+                                bool explain)
 {
     struct instance *best = NULL;
     char text[ADDR_TEXT_MAX];

@@ -1,10 +1,11 @@
 #include "failover/core.h"
 
 /*
- * This process was not running for a while: a paused machine, a stopped process, a suspended laptop.
- * Silence in that time is ours, not theirs: every timer starts again from now. Sentinel measures by the
- * wall clock and then refuses to act for 30 s (TILT); our clock is monotonic, so a short TILT is enough in
- * which the answers that wait in the sockets are read before anything is decided.
+ * This process was not running for a while: a paused machine, a stopped process, a suspended
+ * laptop. Silence in that time is ours, not theirs: every timer starts again from now. Sentinel
+ * measures by the wall clock and then refuses to act for 30 s (TILT); our clock is monotonic, so a
+ * short TILT is enough in which the answers that wait in the sockets are read before anything is
+ * decided.
  */
 
 static msec_t tilt_shift(const struct failover *f, msec_t at, msec_t late_ms)

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* Looking in: what the Sentinel port, the metrics and the saved state show. Nothing here changes a thing. */
+/* Looking in: what the Sentinel port, the metrics and the saved state show. Nothing here changes a
+ * thing. */
 
 uint64_t failover_epoch(const struct failover *f)
 {

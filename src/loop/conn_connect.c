@@ -19,8 +19,8 @@ static bool conn_connect_bind(int fd, int family, const char *source, struct err
     if (raw.ss_family != family) {
         return err_set(err, "source address %s: not of the same family as the target", source);
     }
-    /* the port is chosen by connect(): so that a source has as many as it has targets times
-     * 28,000 */
+    /* the port is chosen by connect():
+     * so that a source has as many as it has targets times 28,000 */
     (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
     if (bind(fd, (const struct sockaddr *)&raw, len) != 0) {
         return err_set(err, "source address %s: %s", source, strerror(errno));

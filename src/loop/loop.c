@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "loop/loop_inside.h"
 #include "loop/log.h"
+#include "loop/loop_inside.h"
 
 struct loop_signal_row {
     struct loop_signal_row *next;

@@ -174,10 +174,8 @@ void notify_run(struct notify *notify, size_t argc, const char *const argv[])
 /* ---- running ---- */
 
 /* 30 s, then twice that, and so on. */
-static void notify_again(struct notify_job *job)
+static void notify_again(const struct notify *notify, struct notify_job *job)
 {
-    struct notify *notify = job->notify;
-
     job->start_at = loop_now(notify->loop) + notify->retry_ms * ((msec_t)1 << job->retries);
     job->retries++;
 }
@@ -190,9 +188,9 @@ static void notify_fail(const struct notify *notify, const struct notify_report 
 }
 
 /* As Sentinel: 1 or a signal asks for another try, anything else but 0 is final. */
-static void notify_settle(struct notify_job *job, const struct child_end *end)
+static void notify_settle(struct notify *notify, struct notify_job *job,
+                          const struct child_end *end)
 {
-    struct notify *notify = job->notify;
     bool wants_more = end->term_signal != 0 || end->exit_code == 1;
     struct notify_report report = {
         .type = NOTIFY_ERROR,
@@ -202,7 +200,7 @@ static void notify_settle(struct notify_job *job, const struct child_end *end)
     };
 
     if (wants_more && job->retries + 1 < NOTIFY_TRIES_MAX) {
-        notify_again(job);
+        notify_again(notify, job);
         return;
     }
     notify_unlink(notify, job); /* first: the callback may queue another and so drop the oldest */
@@ -230,14 +228,13 @@ static void notify_on_exit(void *ctx, const struct child_end *end)
         notify_fail(notify, &timeout);
     }
     job->child = NULL; /* only now: until then nobody may drop it */
-    notify_settle(job, end);
+    notify_settle(notify, job, end);
     notify_arm(notify);
 }
 
 /* A script that cannot be executed is final, as in Sentinel, whose child exits with 2 then. */
-static void notify_start(struct notify_job *job)
+static void notify_start(struct notify *notify, struct notify_job *job)
 {
-    struct notify *notify = job->notify;
     struct err err = {0};
     struct child_end no_end = {.exit_code = 2};
     struct child_plan plan = {
@@ -250,7 +247,7 @@ static void notify_start(struct notify_job *job)
     job->child = child_start(notify->loop, &plan, &err);
     if (job->child == NULL) {
         log_warning("script %s", err.text);
-        notify_settle(job, &no_end);
+        notify_settle(notify, job, &no_end);
         return;
     }
     notify->running++;
@@ -276,7 +273,7 @@ static void notify_start_due(void *ctx)
     struct notify_job *job = notify_find_due(notify);
 
     while (job != NULL && notify->running < NOTIFY_RUNNING_MAX) {
-        notify_start(job);
+        notify_start(notify, job);
         job = notify->is_closed ? NULL : notify_find_due(notify);
     }
     notify_arm(notify);

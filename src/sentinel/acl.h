@@ -89,9 +89,8 @@ struct acl_user *acl_authenticate(const struct acl *acl, const char *name, size_
 
 /*
  * Applies rules ("on", ">secret", "+@all" ...) from left to right; the user is created when new
- * (off, no passwords, nothing allowed). All or nothing. The error is Redis' ("Error in ACL SETUSER
- * modifier
- * ..."), without "ERR ".
+ * (off, no passwords, nothing allowed). All or nothing. The error is Redis' ("Error in ACL
+ * SETUSER modifier ..."), without "ERR ".
  */
 bool acl_set_user(struct acl *acl, const char *name, size_t name_len, size_t count,
                   const struct resp_text *rules, struct err *err) MUST_CHECK;

@@ -210,8 +210,8 @@ static enum acl_fault acl_rules_one(struct acl_rights *rights, bool is_channels_
     }
 }
 
-/* How many words the rule at i has: a selector runs to the word that ends in ')'. 0:
- * it never ends. */
+/* How many words the rule at i has: a selector runs to the word that ends in ')'.
+ * 0: it never ends. */
 static size_t acl_rules_span(size_t count, const struct resp_text *rules, size_t i)
 {
     size_t end = i;

@@ -86,9 +86,8 @@ static const char *tracking_complaint(const struct client *c, const struct track
         return "PREFIX option requires BCAST mode to be enabled";
     }
     if (was_on && is_bcast != ((c->tracking & CLIENT_TRACKING_BCAST) != 0)) {
-        return "You can't switch BCAST mode on/off before disabling tracking for this client, and "
-               "then "
-               "re-enabling it with a different mode.";
+        return "You can't switch BCAST mode on/off before disabling tracking for this client, "
+               "and then re-enabling it with a different mode.";
     }
     if (is_bcast && (w->flags & opt) != 0) {
         return "OPTIN and OPTOUT are not compatible with BCAST";
@@ -100,9 +99,8 @@ static const char *tracking_complaint(const struct client *c, const struct track
         (((w->flags & CLIENT_TRACKING_OPTIN) != 0 && (c->tracking & CLIENT_TRACKING_OPTOUT) != 0) ||
          ((w->flags & CLIENT_TRACKING_OPTOUT) != 0 &&
           (c->tracking & CLIENT_TRACKING_OPTIN) != 0))) {
-        return "You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and "
-               "then "
-               "re-enabling it with a different mode.";
+        return "You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, "
+               "and then re-enabling it with a different mode.";
     }
     return NULL;
 }

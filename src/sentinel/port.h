@@ -54,7 +54,7 @@ struct sentinel {
 
     struct acl *acl;
     bool users_changed; /* by ACL SETUSER, DELUSER or LOAD since the start */
-    int *acl_commands; /* by row id: the number the ACL knows the command by */
+    int *acl_commands;  /* by row id: the number the ACL knows the command by */
 
     struct client *first; /* by id */
     struct client *last;

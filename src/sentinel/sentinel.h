@@ -128,9 +128,9 @@ void sentinel_reply_ask(struct sentinel *port, uint64_t token, bool down, const 
 void sentinel_reply_command(struct sentinel *port, uint64_t token, enum command_result result,
                             uint32_t count);
 
-/* What ACL SETUSER and DELUSER made of the users, as user lines for the next rewrite of the file (as Sentinel
- * writes them). The operator's own lines stay while nothing was changed, and with an aclfile, which has
- * ACL SAVE. */
+/* What ACL SETUSER and DELUSER made of the users, as user lines for the next rewrite of the file
+ * (as Sentinel writes them). The operator's own lines stay while nothing was changed, and with an
+ * aclfile, which has ACL SAVE. */
 void sentinel_export_users(const struct sentinel *port, struct sentinel_conf *conf);
 
 /* The port the TCP listener really has (port 0 in tests; what the hello announces). 0 when none. */

@@ -49,8 +49,7 @@ bool store_write(const char *path, const char *image, size_t len, bool *in_place
 bool store_read(const char *path, struct buf *text, bool *exists, struct err *err) MUST_CHECK;
 enum { STORE_READ_MAX_BYTES = 64 << 20 /* state of 10,000 masters is below 20 MB */ };
 
-/* ---- the state as a file of its own (state_wire.c): pure
- * --------------------------------------------
+/* ---- the state as a file of its own (state_wire.c): pure ----
  *
  * holdfast-state 1 <crc32c, 8 hex digits> <bytes that follow this line>
  * myid <run id>

@@ -1,7 +1,6 @@
 /*
  * docs/failover.md out of the failover's table of phases. With --write FILE it writes the file,
- * with
- * --check FILE it fails when the file is not what it would write.
+ * with --check FILE it fails when the file is not what it would write.
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -41,8 +41,7 @@ static void wrong_files_change_nothing(void **state)
         {"user x #zz\nuser y >a >b <c\n",
          "u.acl:1: The password hash must be exactly 64 characters and contain only lowercase "
          "hexadecimal characters. u.acl:2: The password you are trying to remove from the user "
-         "does "
-         "not exist. " NO_CHANGE},
+         "does not exist. " NO_CHANGE},
     };
     struct acl_fixture *f = *state;
 

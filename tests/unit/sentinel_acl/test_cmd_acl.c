@@ -229,9 +229,8 @@ static void replies_are_those_of_redis(void **state)
         {cmd_acl_deluser, "acl deluser a nope", ":1|"},
         {cmd_acl_load, "acl load",
          "-ERR This Redis instance is not configured to use an ACL file. You may want to specify "
-         "users "
-         "via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis "
-         "configuration file set) in order to store users in the Redis configuration.|"},
+         "users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a "
+         "Redis configuration file set) in order to store users in the Redis configuration.|"},
     };
     struct stage *s = *state;
 
