@@ -110,7 +110,8 @@ bool demo_options_parse(int argc, char **argv, struct demo_options *options, str
 void demo_options_help(void)
 {
     (void)puts(/* help that cannot be written needs no second try */
-               "holdfast demo [options]: a Redis site on this machine, its master killed in a loop\n"
+               "holdfast demo [options]: a Redis site on this machine, its master killed in a "
+               "loop\n"
                "\n"
                "  --every 15s         time between two kills\n"
                "  --for 60s           end by itself after that time; else Ctrl-C or q ends it\n"

@@ -84,7 +84,8 @@ static msec_t demo_report_median(const struct demo_report *report, size_t offset
     }
     ASSERT(count > 0);
     qsort(values, count, sizeof(*values), demo_report_compare);
-    msec_t median = values[count / 2];
+    msec_t median =
+        count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
     free(values);
     return median;
 }

@@ -28,8 +28,9 @@ typedef void (*loop_call)(void *ctx);
 struct loop *loop_create(struct err *err) MUST_CHECK;
 
 /* Waits for the jobs given to loop_work() (their done functions are not called); drops timers,
- * watches, signals and names. Children that still run go on without us and their on_exit never comes:
- * who must not leave any calls child_kill() first. Connections and listeners must be closed. */
+ * watches, signals and names. Children that still run go on without us, and their on_exit never
+ * comes: who must not leave any calls child_kill() first. Connections and listeners must be
+ * closed. */
 void loop_destroy(struct loop *loop);
 
 void loop_run(struct loop *loop); /* until loop_stop() */

@@ -14,7 +14,7 @@
 void acl_rules_init(struct acl_rights *rights, bool is_channels_open)
 {
     *rights = (struct acl_rights){0};
-    rights->selectors = malloc(sizeof *rights->selectors);
+    rights->selectors = malloc(sizeof(struct acl_selector *));
     ASSERT(rights->selectors != NULL);
     rights->selectors_capacity = 1;
     rights->selectors_count = 1;
@@ -37,7 +37,7 @@ void acl_rules_finish(struct acl_rights *rights)
     acl_selector_destroy(rights->selectors[0]);
     free(rights->selectors);
     free(rights->hashes);
-    *rights = (struct acl_rights){0};
+    memset(rights, 0, sizeof(*rights));
 }
 
 static void acl_rules_take_selector(struct acl_rights *rights, struct acl_selector *take)
@@ -318,7 +318,7 @@ void acl_rules_copy(struct acl_rights *to, const struct acl_rights *from)
 {
     *to = (struct acl_rights){
         .is_on = from->is_on, .is_nopass = from->is_nopass, .sanitize = from->sanitize};
-    to->selectors = calloc(from->selectors_count, sizeof *to->selectors);
+    to->selectors = calloc(from->selectors_count, sizeof(struct acl_selector *));
     ASSERT(to->selectors != NULL);
     to->selectors_capacity = from->selectors_count;
     for (size_t i = 0; i < from->selectors_count; i++) {

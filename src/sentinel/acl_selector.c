@@ -240,6 +240,21 @@ static void acl_selector_set_keys(struct acl_selector *s, bool all)
     acl_strings_finish(&s->keys);
 }
 
+/* What a letter of "%RW~x" allows; 0: it is none of them. */
+static int acl_selector_key_access(char letter)
+{
+    switch (letter) {
+    case 'r':
+    case 'R':
+        return KEY_READ;
+    case 'w':
+    case 'W':
+        return KEY_WRITE;
+    default:
+        return 0;
+    }
+}
+
 /* "%R~x", "%RW~x"; "%R" is the empty pattern, as in Redis. */
 static enum acl_fault acl_selector_key(struct acl_selector *s, const char *rule, size_t len)
 {
@@ -248,9 +263,8 @@ static enum acl_fault acl_selector_key(struct acl_selector *s, const char *rule,
     bool is_pattern = rule[0] == '~';
 
     while (at < len && !is_pattern) {
-        int c = toupper((unsigned char)rule[at]);
-        int bit = c == 'R' ? KEY_READ : (c == 'W' ? KEY_WRITE : 0);
-        is_pattern = c == '~';
+        int bit = acl_selector_key_access(rule[at]);
+        is_pattern = rule[at] == '~';
         if (!is_pattern && (bit == 0 || (access & bit) != 0)) {
             return ACL_FAULT_SYNTAX;
         }

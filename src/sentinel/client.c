@@ -41,7 +41,7 @@ static void client_overflow(struct client *c, const char *what)
     struct buf line = {0};
 
     client_describe(c, &line);
-    log_warning("client closed for overcoming of the %s: %s", what, buf_data(&line));
+    log_warning("client closed, over the %s: %s", what, buf_data(&line));
     buf_finish(&line);
     c->port->counters.overflows_total++;
     client_doom(c);
@@ -388,8 +388,13 @@ void client_turn(void *arg)
 {
     struct sentinel *port = arg;
 
-    while (port->doomed != NULL) {
-        client_free(port->doomed);
+    struct client *doomed = port->doomed;
+
+    while (doomed != NULL) {
+        struct client *c = doomed;
+
+        doomed = c->doomed_next; /* client_free() dooms nobody else */
+        client_free(c);
     }
     client_run_backlog(port);
 }

@@ -5,6 +5,7 @@
 void held_command_take(struct held_command *held, const struct resp_command *command)
 {
     ASSERT(held->argc == 0);
+    ASSERT(command->argc > 0); /* resp.h: never 0 */
     for (size_t i = 0; i < command->argc; i++) {
         buf_append(&held->bytes, command->argv[i].bytes, command->argv[i].len);
         buf_append(&held->bytes, "", 1);

@@ -97,11 +97,13 @@ static bool port_listen(struct sentinel *port, const struct listener_plan *plan,
 }
 
 /* One address of "bind". A "-" in front: it may be missing. */
-static bool port_listen_at(struct sentinel *port, const char *host, struct listener_plan *plan,
-                           uint16_t number, uint16_t *real, struct err *err)
+static bool port_listen_at(struct sentinel *port, const char *host,
+                           const struct listener_plan *plan, uint16_t number, uint16_t *real,
+                           struct err *err)
 {
     bool may_miss = host[0] == '-';
     struct addr at = {0};
+    struct listener_plan here = *plan;
     struct err local;
 
     host += may_miss ? 1 : 0;
@@ -113,8 +115,8 @@ static bool port_listen_at(struct sentinel *port, const char *host, struct liste
     if (!addr_set(&at, host, number) || at.ip[0] == '\0') {
         return err_set(err, "bind: %s is not an address", host);
     }
-    plan->at = &at;
-    if (port_listen(port, plan, real, &local)) {
+    here.at = &at;
+    if (port_listen(port, &here, real, &local)) {
         return true;
     }
     if (may_miss) {

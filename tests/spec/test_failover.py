@@ -279,6 +279,24 @@ def test_manual_failover_demotes_the_old_master_within_a_second(site):
     wait_until(lambda: not old.is_master(), 1.0, "the old master is a replica")
 
 
+@pytest.mark.holdfast_only(reason="COORDINATED came with Valkey 9")
+def test_coordinated_failover_loses_no_acknowledged_write(site):
+    """The master hands over by itself: it pauses its writers until the replica has everything."""
+    s = site()
+    old = s.master
+    writer = Writer([m.addr for m in s.monitors], s.name).start()
+    try:
+        wait_until(lambda: len(writer.acked()) > 50, 10)
+        assert s.monitors[0].call("SENTINEL", "FAILOVER", s.name, "COORDINATED") == "OK"
+        new = s.wait_switched(old, FAILOVER_S)
+        moved = time.monotonic()
+        wait_until(lambda: len(writer.acked(moved, not_at=old.addr)) > 50, 10)
+    finally:
+        writer.close()
+    s.wait_converged(HEAL_S, want=new)
+    assert writer.lost_on(new) == []
+
+
 def returning_master(site, within_s):
     s = site()
     old, new = fail_over(s, s.master.kill)

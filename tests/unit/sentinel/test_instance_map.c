@@ -72,6 +72,22 @@ static void test_master(void **state)
                                        "quorum",
                                        "failover-timeout",
                                        "parallel-syncs"};
+    struct instance_view v = {.kind = KIND_MASTER, .last_ok_reply = 900, .role = ROLE_MASTER};
+    struct instance_map map = {.view = &v, .name = "mymaster", .config = &config, .now = 1000};
+    char text[256];
+
+    (void)state;
+    assert_true(addr_set(&v.addr, "10.0.0.1", 6379));
+    expect_keys(&map, RESP_2, keys, COUNT_OF(keys));
+    expect_keys(&map, RESP_3, keys, COUNT_OF(keys));
+    value_of(&map, "last-ok-ping-reply", text);
+    assert_string_equal(text, "100");
+    value_of(&map, "last-ping-sent", text);
+    assert_string_equal(text, "0");
+}
+
+static void test_master_in_failover(void **state)
+{
     static const char *const all[] = {"name",
                                       "ip",
                                       "port",
@@ -97,24 +113,24 @@ static void test_master(void **state)
                                       "parallel-syncs",
                                       "notification-script",
                                       "client-reconfig-script"};
-    struct instance_view v = {.kind = KIND_MASTER, .last_ok_reply = 900, .role = ROLE_MASTER};
-    struct instance_map map = {.view = &v, .name = "mymaster", .config = &config, .now = 1000};
+    struct instance_view v = {.kind = KIND_MASTER,
+                              .role = ROLE_MASTER,
+                              .s_down = true,
+                              .o_down = true,
+                              .in_failover = true,
+                              .force_failover = true,
+                              .s_down_since = 400,
+                              .failover_state = "wait_start"};
+    struct instance_map map = {.view = &v,
+                               .name = "mymaster",
+                               .config = &config,
+                               .now = 1000,
+                               .notification_script = "/n",
+                               .client_reconfig_script = "/c"};
     char text[256];
 
     (void)state;
     assert_true(addr_set(&v.addr, "10.0.0.1", 6379));
-    expect_keys(&map, RESP_2, keys, COUNT_OF(keys));
-    expect_keys(&map, RESP_3, keys, COUNT_OF(keys));
-    value_of(&map, "last-ok-ping-reply", text);
-    assert_string_equal(text, "100");
-    value_of(&map, "last-ping-sent", text);
-    assert_string_equal(text, "0");
-
-    v.s_down = v.o_down = v.in_failover = v.force_failover = true;
-    v.s_down_since = 400;
-    v.failover_state = "wait_start";
-    map.notification_script = "/n";
-    map.client_reconfig_script = "/c";
     expect_keys(&map, RESP_2, all, COUNT_OF(all));
     value_of(&map, "flags", text);
     assert_string_equal(text, "s_down,o_down,master,failover_in_progress,force_failover");
@@ -215,9 +231,8 @@ static void test_peer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_master),
-        cmocka_unit_test(test_replica),
-        cmocka_unit_test(test_host_names),
+        cmocka_unit_test(test_master),  cmocka_unit_test(test_master_in_failover),
+        cmocka_unit_test(test_replica), cmocka_unit_test(test_host_names),
         cmocka_unit_test(test_peer),
     };
 

@@ -66,7 +66,7 @@ static void test_noauth(void **state)
     fixture_say(
         &f, fd, "HELLO 3",
         "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
-        "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
+        "AUTH <user> <pass> option can be used to authenticate the client and select the "
         "RESP protocol version at the same time\r\n");
     fixture_say(&f, fd, "AUTH geheim", "+OK\r\n");
     fixture_say(&f, fd, "PING", "+PONG\r\n");
@@ -273,63 +273,66 @@ static void test_rename(void **state)
     close(fd);
 }
 
+static const char *const random_words[] = {
+    "SENTINEL",
+    "MASTERS",
+    "SET",
+    "mymaster",
+    "quorum",
+    "1",
+    "\r\n",
+    "\r\n",
+    "\r\n",
+    "*2\r\n",
+    "$4\r\n",
+    "PING",
+    "SUBSCRIBE a b c\r\n",
+    "PSUBSCRIBE *\r\n",
+    "UNSUBSCRIBE\r\n",
+    "HELLO 3\r\n",
+    "HELLO 2\r\n",
+    "CLIENT",
+    "KILL",
+    "LIST",
+    "TYPE",
+    "normal",
+    "pubsub",
+    "REPLY",
+    "OFF",
+    "ON",
+    "SKIP",
+    "PAUSE",
+    "UNPAUSE",
+    "RESET",
+    "QUIT",
+    "MONITOR",
+    "x",
+    "127.0.0.1",
+    "7000",
+    "2",
+    "REMOVE",
+    "FLUSHCONFIG",
+    "\"",
+    "COMMAND",
+    "DOCS",
+    "INFO",
+    "ACL",
+    "SETUSER",
+    "DELUSER",
+    "PUBLISH",
+    "__sentinel__:hello",
+    "IS-MASTER-DOWN-BY-ADDR",
+    "*",
+    "-1",
+    "$-1\r\n",
+    "*-1\r\n",
+    "FAILOVER",
+};
+
 /* Words of the protocol in random order, cut anywhere, from several clients that come and go.
  * Whatever happens, one that behaves is served. Replay: the seed is fixed. */
 static void test_random_words(void **state)
 {
-    static const char *const words[] = {"SENTINEL",
-                                        "MASTERS",
-                                        "SET",
-                                        "mymaster",
-                                        "quorum",
-                                        "1",
-                                        "\r\n",
-                                        "\r\n",
-                                        "\r\n",
-                                        "*2\r\n",
-                                        "$4\r\n",
-                                        "PING",
-                                        "SUBSCRIBE a b c\r\n",
-                                        "PSUBSCRIBE *\r\n",
-                                        "UNSUBSCRIBE\r\n",
-                                        "HELLO 3\r\n",
-                                        "HELLO 2\r\n",
-                                        "CLIENT",
-                                        "KILL",
-                                        "LIST",
-                                        "TYPE",
-                                        "normal",
-                                        "pubsub",
-                                        "REPLY",
-                                        "OFF",
-                                        "ON",
-                                        "SKIP",
-                                        "PAUSE",
-                                        "UNPAUSE",
-                                        "RESET",
-                                        "QUIT",
-                                        "MONITOR",
-                                        "x",
-                                        "127.0.0.1",
-                                        "7000",
-                                        "2",
-                                        "REMOVE",
-                                        "FLUSHCONFIG",
-                                        "\"",
-                                        "COMMAND",
-                                        "DOCS",
-                                        "INFO",
-                                        "ACL",
-                                        "SETUSER",
-                                        "DELUSER",
-                                        "PUBLISH",
-                                        "__sentinel__:hello",
-                                        "IS-MASTER-DOWN-BY-ADDR",
-                                        "*",
-                                        "-1",
-                                        "$-1\r\n",
-                                        "*-1\r\n",
-                                        "FAILOVER"};
     struct prng random;
     int fds[8];
 
@@ -341,7 +344,7 @@ static void test_random_words(void **state)
     }
     for (int i = 0; i < 6000; i++) {
         size_t at = prng_below(&random, COUNT_OF(fds));
-        const char *word = words[prng_below(&random, COUNT_OF(words))];
+        const char *word = random_words[prng_below(&random, COUNT_OF(random_words))];
 
         f.hold_disk = prng_below(&random, 4) == 0;
         if (prng_below(&random, 100) == 0 || send(fds[at], word, strlen(word), MSG_NOSIGNAL) < 0) {

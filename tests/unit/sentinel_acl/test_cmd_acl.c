@@ -165,73 +165,74 @@ static const char *ask(struct stage *s, command_call call, const char *line)
     return reply;
 }
 
+/* Asked of one stage, from the first to the last. */
+static const struct {
+    command_call call;
+    const char *line;
+    const char *reply;
+} cases[] = {
+    {cmd_acl_whoami, "acl whoami", "$7|default|"},
+    {cmd_acl_setuser, "acl setuser a on >x +subscribe &a (+publish)", "+OK|"},
+    {cmd_acl_setuser, "acl setuser b foo",
+     "-ERR Error in ACL SETUSER modifier 'foo': Syntax error|"},
+    {cmd_acl_setuser, "acl setuser 'a b' on",
+     "-ERR Usernames can't contain spaces or null characters|"},
+    {cmd_acl_setuser, "acl setuser a (+get",
+     "-ERR Unmatched parenthesis in acl selector starting at '(+get'.|"},
+    {cmd_acl_users, "acl users", "*2|$1|a|$7|default|"},
+    {cmd_acl_getuser, "acl getuser nope", "$-1|"},
+    {cmd_acl_getuser, "acl getuser default",
+     "*12|$5|flags|*2|$2|on|$6|nopass|$9|passwords|*0|$8|commands|$5|+@all|$4|keys|$2|~*|"
+     "$8|channels|$2|&*|$9|selectors|*0|"},
+    {cmd_acl_getuser, "acl getuser a",
+     "*12|$5|flags|*1|$2|on|$9|passwords|*1|"
+     "$64|2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881|"
+     "$8|commands|$16|-@all +subscribe|$4|keys|$0||$8|channels|$2|&a|$9|selectors|*1|"
+     "*6|$8|commands|$14|-@all +publish|$4|keys|$0||$8|channels|$0||"},
+    {cmd_acl_list, "acl list",
+     "*2|$142|user a on #2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 "
+     "resetchannels &a -@all +subscribe (resetchannels -@all +publish)|"
+     "$38|user default on nopass ~* &* +@all|"},
+    {cmd_acl_dryrun, "acl dryrun nope ping", "-ERR User 'nope' not found|"},
+    {cmd_acl_dryrun, "acl dryrun a get x", "-ERR Command 'get' not found|"},
+    {cmd_acl_dryrun, "acl dryrun a sentinel nosuch", "-ERR Command 'sentinel' not found|"},
+    {cmd_acl_dryrun, "acl dryrun a sentinel|masters", "-ERR Command 'sentinel|masters' not found|"},
+    {cmd_acl_dryrun, "acl dryrun a sentinel",
+     "-ERR wrong number of arguments for 'sentinel' command|"},
+    {cmd_acl_dryrun, "acl dryrun a publish x",
+     "-ERR wrong number of arguments for 'publish' command|"},
+    {cmd_acl_dryrun, "acl dryrun a ping",
+     "$57|This user has no permissions to run the 'ping' command|"},
+    {cmd_acl_dryrun, "acl dryrun a SENTINEL Masters",
+     "$69|This user has no permissions to run the 'sentinel|masters' command|"},
+    {cmd_acl_dryrun, "acl dryrun a subscribe a no",
+     "$57|This user has no permissions to access the 'no' channel|"},
+    {cmd_acl_dryrun, "acl dryrun a subscribe a", "+OK|"},
+    {cmd_acl_cat, "acl cat x", "-ERR Unknown category 'x'|"},
+    {cmd_acl_cat, "acl CAT x y",
+     "-ERR unknown subcommand or wrong number of arguments for 'CAT'. Try ACL HELP.|"},
+    {cmd_acl_cat, "acl cat FAST", "*2|$4|ping|$7|publish|"},
+    {cmd_acl_cat, "acl cat keyspace", "*0|"},
+    {cmd_acl_genpass, "acl genpass x", "-ERR value is not an integer or out of range|"},
+    {cmd_acl_genpass, "acl genpass 0",
+     "-ERR ACL GENPASS argument must be the number of bits for the output password, a positive "
+     "number up to 4096|"},
+    {cmd_acl_log, "acl log", "*0|"},
+    {cmd_acl_log, "acl log -1", "*0|"},
+    {cmd_acl_log, "acl log x", "-ERR value is not an integer or out of range|"},
+    {cmd_acl_log, "acl log RESET", "+OK|"},
+    {cmd_acl_log, "acl LOG 1 2",
+     "-ERR unknown subcommand or wrong number of arguments for 'LOG'. Try ACL HELP.|"},
+    {cmd_acl_deluser, "acl deluser default a", "-ERR The 'default' user cannot be removed|"},
+    {cmd_acl_deluser, "acl deluser a nope", ":1|"},
+    {cmd_acl_load, "acl load",
+     "-ERR This Redis instance is not configured to use an ACL file. You may want to specify "
+     "users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a "
+     "Redis configuration file set) in order to store users in the Redis configuration.|"},
+};
+
 static void replies_are_those_of_redis(void **state)
 {
-    static const struct {
-        command_call call;
-        const char *line;
-        const char *reply;
-    } cases[] = {
-        {cmd_acl_whoami, "acl whoami", "$7|default|"},
-        {cmd_acl_setuser, "acl setuser a on >x +subscribe &a (+publish)", "+OK|"},
-        {cmd_acl_setuser, "acl setuser b foo",
-         "-ERR Error in ACL SETUSER modifier 'foo': Syntax error|"},
-        {cmd_acl_setuser, "acl setuser 'a b' on",
-         "-ERR Usernames can't contain spaces or null characters|"},
-        {cmd_acl_setuser, "acl setuser a (+get",
-         "-ERR Unmatched parenthesis in acl selector starting at '(+get'.|"},
-        {cmd_acl_users, "acl users", "*2|$1|a|$7|default|"},
-        {cmd_acl_getuser, "acl getuser nope", "$-1|"},
-        {cmd_acl_getuser, "acl getuser default",
-         "*12|$5|flags|*2|$2|on|$6|nopass|$9|passwords|*0|$8|commands|$5|+@all|$4|keys|$2|~*|"
-         "$8|channels|$2|&*|$9|selectors|*0|"},
-        {cmd_acl_getuser, "acl getuser a",
-         "*12|$5|flags|*1|$2|on|$9|passwords|*1|"
-         "$64|2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881|"
-         "$8|commands|$16|-@all +subscribe|$4|keys|$0||$8|channels|$2|&a|$9|selectors|*1|"
-         "*6|$8|commands|$14|-@all +publish|$4|keys|$0||$8|channels|$0||"},
-        {cmd_acl_list, "acl list",
-         "*2|$142|user a on #2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 "
-         "resetchannels &a -@all +subscribe (resetchannels -@all +publish)|"
-         "$38|user default on nopass ~* &* +@all|"},
-        {cmd_acl_dryrun, "acl dryrun nope ping", "-ERR User 'nope' not found|"},
-        {cmd_acl_dryrun, "acl dryrun a get x", "-ERR Command 'get' not found|"},
-        {cmd_acl_dryrun, "acl dryrun a sentinel nosuch", "-ERR Command 'sentinel' not found|"},
-        {cmd_acl_dryrun, "acl dryrun a sentinel|masters",
-         "-ERR Command 'sentinel|masters' not found|"},
-        {cmd_acl_dryrun, "acl dryrun a sentinel",
-         "-ERR wrong number of arguments for 'sentinel' command|"},
-        {cmd_acl_dryrun, "acl dryrun a publish x",
-         "-ERR wrong number of arguments for 'publish' command|"},
-        {cmd_acl_dryrun, "acl dryrun a ping",
-         "$57|This user has no permissions to run the 'ping' command|"},
-        {cmd_acl_dryrun, "acl dryrun a SENTINEL Masters",
-         "$69|This user has no permissions to run the 'sentinel|masters' command|"},
-        {cmd_acl_dryrun, "acl dryrun a subscribe a no",
-         "$57|This user has no permissions to access the 'no' channel|"},
-        {cmd_acl_dryrun, "acl dryrun a subscribe a", "+OK|"},
-        {cmd_acl_cat, "acl cat x", "-ERR Unknown category 'x'|"},
-        {cmd_acl_cat, "acl CAT x y",
-         "-ERR unknown subcommand or wrong number of arguments for 'CAT'. Try ACL HELP.|"},
-        {cmd_acl_cat, "acl cat FAST", "*2|$4|ping|$7|publish|"},
-        {cmd_acl_cat, "acl cat keyspace", "*0|"},
-        {cmd_acl_genpass, "acl genpass x", "-ERR value is not an integer or out of range|"},
-        {cmd_acl_genpass, "acl genpass 0",
-         "-ERR ACL GENPASS argument must be the number of bits for the output password, a positive "
-         "number up to 4096|"},
-        {cmd_acl_log, "acl log", "*0|"},
-        {cmd_acl_log, "acl log -1", "*0|"},
-        {cmd_acl_log, "acl log x", "-ERR value is not an integer or out of range|"},
-        {cmd_acl_log, "acl log RESET", "+OK|"},
-        {cmd_acl_log, "acl LOG 1 2",
-         "-ERR unknown subcommand or wrong number of arguments for 'LOG'. Try ACL HELP.|"},
-        {cmd_acl_deluser, "acl deluser default a", "-ERR The 'default' user cannot be removed|"},
-        {cmd_acl_deluser, "acl deluser a nope", ":1|"},
-        {cmd_acl_load, "acl load",
-         "-ERR This Redis instance is not configured to use an ACL file. You may want to specify "
-         "users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a "
-         "Redis configuration file set) in order to store users in the Redis configuration.|"},
-    };
     struct stage *s = *state;
 
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
