@@ -59,7 +59,10 @@ struct config_rewriter {
 /* Directives are ASCII: the locale has no say. */
 static char config_rewrite_lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    if (c >= 'A' && c <= 'Z') {
+        return (char)(c - 'A' + 'a');
+    }
+    return c;
 }
 
 static void config_rewrite_add_lower(struct buf *key, const char *text)

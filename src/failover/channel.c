@@ -125,6 +125,7 @@ msec_t channel_ping_period(const struct failover *f, const struct channel *c)
 
 static void channel_open(struct failover *f, struct channel *c)
 {
+    ASSERT(c->first != NULL); /* a channel lives as long as an instance is on it */
     struct action *a = action_add(f, ACTION_LINK_OPEN);
 
     a->link = c->id;
