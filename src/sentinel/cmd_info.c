@@ -36,10 +36,10 @@ static void info_server(const struct sentinel *port, struct buf *out)
                "# Server\r\nredis_version:%s\r\nredis_git_sha1:00000000\r\nredis_git_dirty:0\r\n"
                "redis_build_id:0\r\nredis_mode:sentinel\r\nos:%s %s %s\r\narch_bits:%zu\r\n",
                SENTINEL_REDIS_VERSION, os.sysname, os.release, os.machine, sizeof(void *) * 8);
-    buf_append_text(out,
-                    "monotonic_clock:POSIX clock_gettime\r\nmultiplexing_api:epoll\r\n"
-                    "atomicvar_api:c11-builtin\r\ngcc_version:%d.%d.%d\r\n",
-                    __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
+    buf_printf(out,
+               "monotonic_clock:POSIX clock_gettime\r\nmultiplexing_api:epoll\r\n"
+               "atomicvar_api:c11-builtin\r\ngcc_version:%d.%d.%d\r\n",
+               __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
     buf_printf(out, "process_id:%ld\r\nprocess_supervised:%s\r\nrun_id:%s\r\ntcp_port:%u\r\n",
                (long)getpid(), supervised_name(conf), failover_run_id(port_core(port)),
                (unsigned)(port->tcp_port != 0 ? port->tcp_port : port->tls_port));
