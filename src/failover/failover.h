@@ -51,7 +51,7 @@ struct failover_limits {
 /* Sentinel's timers, changeable by SENTINEL DEBUG. Milliseconds. */
 struct failover_tuning {
     msec_t info_period;        /* 10000 */
-    msec_t ping_period;        /* 1000; the longest, see failover_ping_period() */
+    msec_t ping_period;        /* 1000; the longest: a quarter of down-after when that is less */
     msec_t ask_period;         /* 1000: asking again without news; news is asked about at once */
     msec_t publish_period;     /* 2000 */
     msec_t default_down_after; /* 30000 */
@@ -60,7 +60,7 @@ struct failover_tuning {
     msec_t tilt_period; /* 500: Sentinel waits 30 s; our timers start again after a pause, so
                            one exchange of PINGs is enough */
     msec_t replica_reconf_timeout;    /* 10000 */
-    msec_t min_link_reconnect_period; /* 1000 */
+    msec_t min_link_reconnect_period; /* 1000: shown and set, not used: ours tries sooner */
     msec_t election_timeout;   /* 10000 as an upper bound; ours ends as soon as it cannot be won */
     msec_t script_max_runtime; /* 60000; used by notify/ only */
     msec_t script_retry_delay; /* 30000; used by notify/ only */
