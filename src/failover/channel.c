@@ -161,8 +161,8 @@ void channel_say_hello(struct failover *f, struct instance *i)
     uint64_t seq = f->epoch_seq > m->config_seq ? f->epoch_seq : m->config_seq;
 
     i->hello_sent_at = f->now;
-    if (!i->channel->up) {
-        return;
+    if (!i->channel->up || (seq > f->saved_seq && !action_room(f))) {
+        return; /* the next one says the same */
     }
     struct action *a = action_add_after(f, seq, ACTION_SEND_HELLO);
     a->link = i->channel->id;

@@ -319,13 +319,16 @@ void discover_put_right(struct failover *f, struct instance *i);
 
 /* gossip.c: hello messages */
 void gossip_hello(struct failover *f, const struct hello *hello, const struct channel *heard_on);
-void gossip_push(struct failover *f, struct master *m); /* tell everyone now */
+void gossip_push(struct failover *f, struct master *m);        /* tell everyone now */
+bool gossip_is_sane(const struct failover *f, uint64_t epoch); /* could elections have got there? */
 void gossip_adopt_epoch(struct failover *f, const struct master *m, uint64_t epoch, bool for_vote);
 
 /* election.c: asking, voting, counting */
 void election_ask(struct failover *f, struct master *m, bool news);
 void election_on_ask(struct failover *f, const struct ask *ask);
 void election_on_answer(struct failover *f, struct channel *c, const struct answer *answer);
+bool election_possible(const struct failover *f,
+                       const struct master *m); /* is there an epoch left? */
 void election_start(struct failover *f, struct master *m);
 void election_override(struct failover *f, struct master *m);
 uint32_t election_votes(const struct failover *f, const struct master *m);

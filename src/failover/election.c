@@ -20,6 +20,10 @@ static bool election_opinion_old(const struct failover *f, const struct instance
 static void election_ask_peer(struct failover *f, struct master *m, struct instance *peer)
 {
     bool candidate = m->phase == PHASE_WAIT_ELECTED;
+
+    if (candidate && m->attempt_seq > f->saved_seq && !action_room(f)) {
+        return; /* too much waits for the disk: asked again later */
+    }
     struct action *a = action_add_after(f, candidate ? m->attempt_seq : 0, ACTION_SEND_ASK);
 
     a->link = peer->channel->id;
@@ -56,7 +60,7 @@ static void election_vote(struct failover *f, struct master *m, const struct ask
 {
     bool again = MUTATED(f, MUTATION_VOTE_TWICE) && ask->epoch == m->leader_epoch;
 
-    if (f->disk_failing || !action_room(f) || ask->epoch > EPOCH_MAX) {
+    if (f->disk_failing || !action_room(f) || !gossip_is_sane(f, ask->epoch)) {
         return; /* what cannot be saved is not promised */
     }
     gossip_adopt_epoch(f, m, ask->epoch, true);
@@ -87,7 +91,7 @@ void election_on_ask(struct failover *f, const struct ask *ask)
         election_vote(f, m, ask);
         seq = MUTATED(f, MUTATION_VOTE_UNSAVED) ? 0 : m->vote_seq;
     }
-    bool saved = seq <= f->saved_seq || !f->disk_failing;
+    bool saved = seq <= f->saved_seq || (!f->disk_failing && action_room(f));
     struct action *a = action_add_after(f, saved ? seq : 0, ACTION_REPLY_ASK);
     a->reply_ask.token = ask->token;
     a->reply_ask.down = m != NULL && m->self->s_down && !f->tilt;
@@ -166,13 +170,23 @@ void election_override(struct failover *f, struct master *m)
     note_plain(f, m->vote_seq, NOTE_NEW_EPOCH, m, "%" PRIu64, f->epoch);
 }
 
+/* The newest epoch that concerns this master. */
+static uint64_t election_newest_epoch(const struct failover *f, const struct master *m)
+{
+    uint64_t epoch = f->epoch > m->leader_epoch ? f->epoch : m->leader_epoch;
+    return epoch > m->config_epoch ? epoch : m->config_epoch;
+}
+
+bool election_possible(const struct failover *f, const struct master *m)
+{
+    return election_newest_epoch(f, m) + 2 + OVERRIDE_EPOCHS <= EPOCH_MAX;
+}
+
 /* A new epoch, our own vote in it, and a call for the others': all of it after it is on disk. */
 void election_start(struct failover *f, struct master *m)
 {
     ASSERT(m->phase == PHASE_IDLE);
-    uint64_t epoch = f->epoch > m->leader_epoch ? f->epoch : m->leader_epoch;
-    epoch = epoch > m->config_epoch ? epoch : m->config_epoch;
-    election_vote_self(f, m, epoch + 1);
+    election_vote_self(f, m, election_newest_epoch(f, m) + 1);
     m->started_at = f->now;
     m->promoted = NULL;
     note_plain(f, m->vote_seq, NOTE_NEW_EPOCH, m, "%" PRIu64, f->epoch);

@@ -38,8 +38,12 @@ enum {
     COORDINATED_TIMEOUT_MS = 5000, /* a master gives up handing over after this */
 };
 
-/* An epoch beyond this is nonsense or an attack: it would leave no room for later elections. */
-#define EPOCH_MAX (UINT64_C(1) << 53)
+/*
+ * An epoch beyond EPOCH_MAX, or one heard of that is further above ours than EPOCH_JUMP_MAX, is
+ * nonsense or an attack: no elections ever got there, and it would leave no room for later ones.
+ */
+#define EPOCH_MAX      (UINT64_C(1) << 53)
+#define EPOCH_JUMP_MAX (UINT64_C(1) << 32)
 
 struct failover;
 

@@ -9,13 +9,18 @@
  * election could have reached is refused.
  */
 
+bool gossip_is_sane(const struct failover *f, uint64_t epoch)
+{
+    return epoch <= EPOCH_MAX && epoch <= f->epoch + EPOCH_JUMP_MAX;
+}
+
 /* The note waits for the disk when a vote of ours depends on the epoch; one that is only learned
  * does not. */
 void gossip_adopt_epoch(struct failover *f, const struct master *m, uint64_t epoch, bool for_vote)
 {
     bool newer = epoch > f->epoch || (MUTATED(f, MUTATION_EPOCH_BACK) && epoch < f->epoch);
 
-    if (!newer || epoch > EPOCH_MAX) {
+    if (!newer || !gossip_is_sane(f, epoch)) {
         return;
     }
     f->epoch = epoch;
@@ -99,7 +104,7 @@ static bool gossip_wins_tie(const struct master *m, const struct hello *hello)
 static void gossip_config(struct failover *f, struct master *m, const struct instance *peer,
                           const struct hello *hello)
 {
-    bool newer = hello->config_epoch > m->config_epoch && hello->config_epoch <= EPOCH_MAX;
+    bool newer = hello->config_epoch > m->config_epoch && gossip_is_sane(f, hello->config_epoch);
 
     if (!newer && !gossip_wins_tie(m, hello)) {
         return;

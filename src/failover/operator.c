@@ -76,7 +76,7 @@ static void operator_failover(struct failover *f, struct master *m, const struct
         operator_reply(f, command, RESULT_IN_PROGRESS);
         return;
     }
-    if (f->disk_failing) {
+    if (f->disk_failing || !election_possible(f, m)) {
         operator_reply(f, command, RESULT_NOT_SAVED);
         return;
     }
@@ -186,6 +186,10 @@ void operator_command(struct failover *f, const struct command *command)
 
     if (needs_master && m == NULL) {
         operator_reply(f, command, RESULT_NO_SUCH_MASTER);
+        return;
+    }
+    if (!action_room(f)) {
+        operator_reply(f, command, RESULT_NOT_SAVED); /* too much waits for a slow disk already */
         return;
     }
     switch (command->type) {

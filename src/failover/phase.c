@@ -128,7 +128,7 @@ void phase_abort(struct failover *f, struct master *m, const char *why)
 
 static msec_t phase_idle(struct failover *f, struct master *m)
 {
-    if (!m->o_down || f->tilt || f->disk_failing) {
+    if (!m->o_down || f->tilt || f->disk_failing || !action_room(f) || !election_possible(f, m)) {
         return MSEC_NEVER;
     }
     msec_t at = m->o_down_since + election_rank_ms(f, m);
@@ -188,7 +188,7 @@ static msec_t phase_wait_elected(struct failover *f, struct master *m)
     if (m->override && f->now < deadline + ELECTION_MAX_MS) {
         return deadline + ELECTION_MAX_MS; /* or when the new epoch is on disk */
     }
-    if (!m->forced || m->override || !own_saved) {
+    if (!m->forced || m->override || !own_saved || !election_possible(f, m)) {
         phase_abort(f, m, "no majority answered in time");
         return f->now;
     }

@@ -65,6 +65,25 @@ static void test_an_impossible_epoch_is_refused(void **state)
     assert_int_equal(failover_epoch(x->core), 0);
 }
 
+static void test_an_epoch_that_jumps_is_refused_and_leaves_room_for_elections(void **state)
+{
+    struct fixture *x = *state;
+
+    (void)ask_vote(x, PEER_A, EPOCH_JUMP_MAX + 1);
+    assert_int_equal(failover_epoch(x->core), 0);
+    (void)ask_vote(x, PEER_A, EPOCH_JUMP_MAX);
+    assert_int_equal(failover_epoch(x->core), EPOCH_JUMP_MAX);
+    persisted(x, true);
+    master_falls_silent(x);
+    answer(x, 26380, true, "*", 0);
+    for (int n = 0; n < 500 && found(x, ACTION_PERSIST) == NULL; n++) {
+        pong(x, 26380);
+        tick(x, 10); /* we voted for another just now: he is given his time first */
+    }
+    persisted(x, true);
+    assert_int_equal(failover_epoch(x->core), EPOCH_JUMP_MAX + 1);
+}
+
 static void test_the_lowest_run_id_stands_first_and_leads_with_a_majority(void **state)
 {
     struct fixture *x = *state;
@@ -108,6 +127,9 @@ int main(void)
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_an_impossible_epoch_is_refused, fixture_setup,
                                         fixture_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_an_epoch_that_jumps_is_refused_and_leaves_room_for_elections, fixture_setup,
+            fixture_teardown),
         cmocka_unit_test_setup_teardown(
             test_the_lowest_run_id_stands_first_and_leads_with_a_majority, fixture_setup,
             fixture_teardown),
