@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "daemon/daemon_inside.h"
 #include "loop/log.h"
 
@@ -215,22 +216,14 @@ static bool start_tls(struct daemon *d, struct err *err)
     return true;
 }
 
-static void *start_zeroed(size_t bytes)
-{
-    void *block = calloc(1, bytes);
-
-    ASSERT(block != NULL); /* address space only: pages come when they are touched */
-    return block;
-}
-
 static bool start_core(struct daemon *d, struct err *err)
 {
     struct failover_limits limits = {.masters_max = MASTERS_MAX, .instances_max = INSTANCES_MAX};
 
-    d->core_block = start_zeroed(failover_bytes(&limits));
+    d->core_block = memory_zeroed(failover_bytes(&limits));
     d->actions.capacity = failover_actions_max(&limits);
-    d->actions.items = start_zeroed(d->actions.capacity * sizeof(struct action));
-    d->info = start_zeroed(INFO_SLOTS * sizeof(struct info_copy));
+    d->actions.items = memory_zeroed(d->actions.capacity * sizeof(struct action));
+    d->info = memory_zeroed(INFO_SLOTS * sizeof(struct info_copy));
     return persist_restore(d, err) && persist_now(d, err);
 }
 
@@ -343,7 +336,7 @@ const char *daemon_redis_version(void)
 
 int daemon_sentinel_main(int argc, char **argv, const char *executable)
 {
-    struct daemon *d = start_zeroed(sizeof(*d));
+    struct daemon *d = memory_zeroed(sizeof(*d));
     struct config_notes notes = {0};
     struct err err = {{0}};
     int status = 0;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "link/hello_wire.h"
 #include "link/link_inside.h"
@@ -34,20 +35,10 @@ static void links_on_sweep(void *ctx);
 static void links_on_name(void *ctx, const char *name, const char *ip, bool is_new,
                           const char *why);
 
-void *link_alloc(size_t size)
-{
-    void *memory = calloc(1, size);
-
-    if (memory == NULL) {
-        assert_fail(__FILE__, __LINE__, __func__, "out of memory");
-    }
-    return memory;
-}
-
 static char *link_copy(const char *text)
 {
     size_t size = strlen(text) + 1;
-    char *copy = link_alloc(size);
+    char *copy = memory_zeroed(size);
 
     memcpy(copy, text, size);
     return copy;
@@ -83,7 +74,7 @@ static void links_grow(struct links *links)
     uint32_t old_count = links->slots_count;
 
     links->slots_count *= 2;
-    links->slots = link_alloc(links->slots_count * sizeof(struct link *));
+    links->slots = memory_zeroed(links->slots_count * sizeof(struct link *));
     for (uint32_t i = 0; i < old_count; i++) {
         while (old[i] != NULL) {
             struct link *link = old[i];
@@ -98,7 +89,7 @@ static void links_grow(struct links *links)
 
 static struct link *links_add(struct links *links, uint32_t id)
 {
-    struct link *link = link_alloc(sizeof(*link));
+    struct link *link = memory_zeroed(sizeof(*link));
 
     if (links->count == links->slots_count) {
         links_grow(links);
@@ -138,7 +129,7 @@ void links_announce(struct links *links, const struct links_settings *settings)
 
 struct links *links_create(struct loop *loop, const struct links_settings *settings)
 {
-    struct links *links = link_alloc(sizeof(*links));
+    struct links *links = memory_zeroed(sizeof(*links));
 
     ASSERT(settings->on_event != NULL);
     links->loop = loop;
@@ -153,7 +144,7 @@ struct links *links_create(struct loop *loop, const struct links_settings *setti
     links->ctx = settings->ctx;
     links->publish_period_ms = LINKS_PUBLISH_MS;
     links->slots_count = LINKS_FIRST_SLOTS;
-    links->slots = link_alloc(links->slots_count * sizeof(struct link *));
+    links->slots = memory_zeroed(links->slots_count * sizeof(struct link *));
     links->due_end = &links->due_first;
     links->soon = loop_timer_create(loop, links_on_soon, links);
     links->sweep = loop_timer_create(loop, links_on_sweep, links);
@@ -329,7 +320,7 @@ enum resp_status link_read(struct links *links, struct resp_reply_reader **own, 
         resp_reply_reset(reader);
         link_reader_free(own);
     } else if (*own == NULL) {
-        *own = link_alloc(sizeof(**own));
+        *own = memory_zeroed(sizeof(**own));
         **own = *reader;
         links->reader = (struct resp_reply_reader){0};
     }
@@ -599,7 +590,7 @@ static void link_set_renames(struct link *link, const struct link_settings *sett
         buf_append(&packed, rename->to, strlen(rename->to) + 1);
     }
     buf_append(&packed, "", 1);
-    link->renames = link_alloc(packed.len);
+    link->renames = memory_zeroed(packed.len);
     memcpy(link->renames, buf_data(&packed), packed.len);
     buf_finish(&packed);
 }

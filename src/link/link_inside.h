@@ -135,7 +135,6 @@ void link_set_due(struct link *link, unsigned bits);
 
 /* Ends the command connection and what hangs on it, and tells LINK_DOWN in the next turn. */
 void link_fail(struct link *link, enum link_end end);
-void *link_alloc(size_t size); /* zeroed; aborts when there is none */
 
 /* Takes a complete reply; *own is the reader of a reply that came in pieces so far.
  * RESP_MORE ends. */

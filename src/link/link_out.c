@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "link/link_inside.h"
 
@@ -19,7 +20,7 @@ enum {
 static void link_fifo_grow(struct link_fifo *fifo)
 {
     uint32_t capacity = fifo->capacity == 0 ? FIFO_FIRST : fifo->capacity * 2;
-    struct link_request *ring = link_alloc(capacity * sizeof(*ring));
+    struct link_request *ring = memory_zeroed(capacity * sizeof(*ring));
 
     for (uint32_t i = 0; i < fifo->count; i++) {
         ring[i] = fifo->ring[(fifo->head + i) & (fifo->capacity - 1)];
@@ -70,7 +71,7 @@ static struct buf *link_dirty(struct link *link)
         if (out != NULL) {
             links->outs = out->next;
         } else {
-            out = link_alloc(sizeof(*out));
+            out = memory_zeroed(sizeof(*out));
         }
         link->out = out;
         link->next_dirty = links->dirty;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/memory.h"
 #include "link/link_inside.h"
 #include "loop/log.h"
 
@@ -124,7 +125,7 @@ static void link_tx_begin(struct links *links, uint32_t id, const struct addr *t
         links->counts.dropped++;
         return;
     }
-    struct link_tx *tx = link_alloc(sizeof(*tx));
+    struct link_tx *tx = memory_zeroed(sizeof(*tx));
     tx->is_promotion = to == NULL;
     if (to != NULL) {
         tx->to = *to;

@@ -1,3 +1,4 @@
+#include "base/memory.h"
 #include "loop/loop_inside.h"
 
 #include <errno.h>
@@ -142,7 +143,7 @@ struct child *child_start(struct loop *loop, const struct child_plan *plan, stru
         (void)err_set(err, "%s: %s", plan->argv[0], strerror(failed));
         return NULL;
     }
-    struct child *child = loop_alloc(sizeof(*child));
+    struct child *child = memory_zeroed(sizeof(*child));
     *child = (struct child){.next = loop->children,
                             .loop = loop,
                             .pid = pid,

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "loop/conn_inside.h"
 
 enum {
@@ -106,7 +107,7 @@ static void conn_on_task(void *ctx);
 
 struct conn *conn_make(struct loop *loop, int fd, bool is_unix)
 {
-    struct conn *c = loop_alloc(sizeof(*c));
+    struct conn *c = memory_zeroed(sizeof(*c));
     int on = 1;
 
     c->magic = CONN_MAGIC;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "loop/conn_inside.h"
 #include "loop/log.h"
 
@@ -178,7 +179,7 @@ struct listener *listener_open(struct loop *loop, const struct listener_plan *pl
     if (fd < 0) {
         return NULL;
     }
-    struct listener *l = loop_alloc(sizeof(*l));
+    struct listener *l = memory_zeroed(sizeof(*l));
     l->loop = loop;
     l->fd = fd;
     l->tls = plan->tls;

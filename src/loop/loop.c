@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "loop/log.h"
 #include "loop/loop_inside.h"
 
@@ -144,16 +145,6 @@ void loop_random(void *bytes, size_t len)
     }
 }
 
-void *loop_alloc(size_t size)
-{
-    void *memory = calloc(1, size);
-
-    if (memory == NULL) {
-        assert_fail(__FILE__, __LINE__, __func__, "out of memory");
-    }
-    return memory;
-}
-
 /* ---- beginning and end ---- */
 
 static void loop_on_libevent_log(int severity, const char *text)
@@ -193,14 +184,14 @@ static bool loop_open(struct loop *loop, struct err *err)
 
 struct loop *loop_create(struct err *err)
 {
-    struct loop *loop = loop_alloc(sizeof(*loop));
+    struct loop *loop = memory_zeroed(sizeof(*loop));
     struct sigaction ignore = {.sa_handler = SIG_IGN};
 
     loop->timer_fd = -1;
     loop->armed_ms = MSEC_NEVER;
     loop->now_is_stale = true;
     loop->tasks_end = &loop->tasks;
-    loop->scratch = loop_alloc(LOOP_SCRATCH_BYTES + 1);
+    loop->scratch = memory_zeroed(LOOP_SCRATCH_BYTES + 1);
     (void)sigaction(SIGPIPE, &ignore, NULL); /* cannot fail for a signal that exists */
     event_set_log_callback(loop_on_libevent_log);
     if (!loop_open(loop, err)) {
@@ -257,7 +248,7 @@ static void loop_on_signal(evutil_socket_t signo, short what, void *ctx)
 bool loop_signal(struct loop *loop, int signo, loop_call on_signal, void *ctx, struct err *err)
 {
     ASSERT(signo != SIGCHLD); /* child.c has it */
-    struct loop_signal_row *row = loop_alloc(sizeof(*row));
+    struct loop_signal_row *row = memory_zeroed(sizeof(*row));
 
     row->on_signal = on_signal;
     row->ctx = ctx;
@@ -285,7 +276,7 @@ static void loop_on_readable(evutil_socket_t fd, short what, void *ctx)
 
 struct loop_watch *loop_watch_open(struct loop *loop, int fd, loop_call on_readable, void *ctx)
 {
-    struct loop_watch *w = loop_alloc(sizeof(*w));
+    struct loop_watch *w = memory_zeroed(sizeof(*w));
 
     w->on_readable = on_readable;
     w->ctx = ctx;

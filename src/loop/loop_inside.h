@@ -56,8 +56,6 @@ struct loop {
  * must stay until then. A task that waits already is not queued twice. */
 void loop_defer(struct loop *loop, struct loop_task *task);
 
-void *loop_alloc(size_t size); /* zeroed; aborts when there is none */
-
 /* loop_timer.c */
 void loop_timer_run_due(struct loop *loop);
 msec_t loop_timer_next(const struct loop *loop); /* MSEC_NEVER when none is set */

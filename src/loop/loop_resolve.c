@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/addr.h"
+#include "base/memory.h"
 #include "base/text.h"
 
 enum { NAME_WHY_MAX = 128 /* a sentence of gai_strerror() */ };
@@ -206,7 +207,7 @@ static bool resolve_start_thread(struct resolve_room *room)
 
 static void resolve_open(struct loop *loop)
 {
-    struct resolve_room *room = loop_alloc(sizeof(*room));
+    struct resolve_room *room = memory_zeroed(sizeof(*room));
 
     room->todo.end = &room->todo.first;
     room->done.end = &room->done.first;
@@ -224,7 +225,7 @@ static void resolve_open(struct loop *loop)
 struct loop_name *loop_resolve(struct loop *loop, const char *host, loop_name_call on_answer,
                                void *ctx)
 {
-    struct loop_name *name = loop_alloc(sizeof(*name));
+    struct loop_name *name = memory_zeroed(sizeof(*name));
     struct addr number;
 
     if (loop->resolve == NULL) {

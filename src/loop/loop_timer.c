@@ -1,4 +1,5 @@
 /* A binary heap of timers by time, then by the order in which they were set. */
+#include "base/memory.h"
 #include "loop/loop_inside.h"
 
 #include <stdlib.h>
@@ -64,7 +65,7 @@ static void loop_timer_settle(struct loop *loop, size_t place, struct loop_timer
 
 struct loop_timer *loop_timer_create(struct loop *loop, loop_call on_time, void *ctx)
 {
-    struct loop_timer *t = loop_alloc(sizeof(*t));
+    struct loop_timer *t = memory_zeroed(sizeof(*t));
 
     *t = (struct loop_timer){.loop = loop, .on_time = on_time, .ctx = ctx, .place = NOT_SET};
     return t;

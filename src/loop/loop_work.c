@@ -1,5 +1,6 @@
 /* The helper thread: what may block on a disk. Jobs go through two lists under one mutex; an
  * eventfd wakes the loop. */
+#include "base/memory.h"
 #include "loop/loop_inside.h"
 
 #include <errno.h>
@@ -124,7 +125,7 @@ static bool work_start_thread(struct work_room *room)
 
 static bool work_open(struct loop *loop)
 {
-    struct work_room *room = loop_alloc(sizeof(*room));
+    struct work_room *room = memory_zeroed(sizeof(*room));
 
     room->todo.end = &room->todo.first;
     room->done.end = &room->done.first;
@@ -151,7 +152,7 @@ bool loop_work(struct loop *loop, loop_call work, loop_call done, void *ctx)
         return false;
     }
     struct work_room *room = loop->work;
-    struct work_job *job = loop_alloc(sizeof(*job));
+    struct work_job *job = memory_zeroed(sizeof(*job));
     *job = (struct work_job){.work = work, .done = done, .ctx = ctx};
 
     (void)pthread_mutex_lock(&room->lock);

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/err.h"
+#include "base/memory.h"
 #include "loop/log.h"
 
 struct notify_job {
@@ -33,19 +34,9 @@ struct notify {
 
 static void notify_start_due(void *ctx);
 
-static void *notify_alloc(size_t size)
-{
-    void *memory = calloc(1, size);
-
-    if (memory == NULL) {
-        assert_fail(__FILE__, __LINE__, __func__, "out of memory");
-    }
-    return memory;
-}
-
 struct notify *notify_create(struct loop *loop, notify_failed on_failed, void *ctx)
 {
-    struct notify *notify = notify_alloc(sizeof(*notify));
+    struct notify *notify = memory_zeroed(sizeof(*notify));
 
     notify->loop = loop;
     notify->on_failed = on_failed;
@@ -151,7 +142,7 @@ void notify_run(struct notify *notify, size_t argc, const char *const argv[])
     for (size_t i = 0; i < argc; i++) {
         bytes += strlen(argv[i]) + 1;
     }
-    struct notify_job *job = notify_alloc(sizeof(*job) + bytes);
+    struct notify_job *job = memory_zeroed(sizeof(*job) + bytes);
     char *to = job->text;
     for (size_t i = 0; i < argc; i++) {
         size_t size = strlen(argv[i]) + 1;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/memory.h"
 #include "loop/log.h"
 
 struct store {
@@ -35,16 +36,6 @@ struct store {
     struct loop_timer *no_thread; /* says so in the next turn */
 };
 
-static void *store_alloc(size_t size)
-{
-    void *memory = calloc(1, size);
-
-    if (memory == NULL) {
-        assert_fail(__FILE__, __LINE__, __func__, "out of memory");
-    }
-    return memory;
-}
-
 static char *store_absolute(const char *path)
 {
     char directory[PATH_MAX];
@@ -54,7 +45,7 @@ static char *store_absolute(const char *path)
         buf_printf(&joined, "%s/", directory);
     }
     buf_append_text(&joined, path);
-    char *copy = store_alloc(joined.len + 1);
+    char *copy = memory_zeroed(joined.len + 1);
     memcpy(copy, buf_data(&joined), joined.len + 1);
     buf_finish(&joined);
     return copy;
@@ -64,7 +55,7 @@ static void store_on_done(void *ctx);
 
 struct store *store_create(struct loop *loop, const char *path, store_saved on_saved, void *ctx)
 {
-    struct store *store = store_alloc(sizeof(*store));
+    struct store *store = memory_zeroed(sizeof(*store));
 
     ASSERT(on_saved != NULL);
     store->loop = loop;

@@ -1,0 +1,10 @@
+#ifndef BASE_MEMORY_H
+#define BASE_MEMORY_H
+
+#include <stddef.h>
+
+/* Heap memory, zeroed; free() gives it back. Never NULL: running out aborts, because there is no
+ * useful way on for a monitor. */
+void *memory_zeroed(size_t size);
+
+#endif
