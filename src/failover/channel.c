@@ -46,6 +46,7 @@ struct channel *channel_take(struct failover *f, struct instance *i)
             *c = (struct channel){.turn = turn, .id = id, .uses = uses, .kind = i->kind};
             c->addr = i->addr;
             c->valid_at = f->now;
+            c->silent_since = f->now; /* until it answers for the first time */
             c->reply_at = f->now;
         }
     }
@@ -94,6 +95,7 @@ void channel_move(struct failover *f, struct channel *c, const struct addr *addr
     c->tried_at = 0;
     c->waiting_since = 0;
     c->valid_at = f->now;
+    c->silent_since = f->now;
     c->refused_since = 0;
     agenda_sooner(f, &c->turn, f->now);
 }
@@ -136,8 +138,17 @@ static void channel_open(struct failover *f, struct channel *c)
     c->tried_at = f->now;
 }
 
+/*
+ * When did it fall silent? A connection that breaks says it to the millisecond. A server that hangs
+ * was alive at its last answer and was not when the first PING without an answer was sent: the
+ * middle of the two is early as often as it is late. Sentinel counts from that PING, and so is late
+ * by half a PING period.
+ */
 static void channel_ping(struct failover *f, struct channel *c)
 {
+    if (c->silent_since == 0) {
+        c->silent_since = c->valid_at + (f->now - c->valid_at) / 2;
+    }
     action_add(f, ACTION_SEND_PING)->link = c->id;
     c->ping_at = f->now;
     if (c->waiting_since == 0) {
@@ -321,6 +332,9 @@ void channel_on_down(struct failover *f, struct channel *c, enum link_end end)
 {
     bool was_up = c->up;
 
+    if (c->silent_since == 0) {
+        c->silent_since = f->now;
+    }
     c->up = false;
     c->opening = false;
     c->waiting_since = 0;
@@ -346,6 +360,7 @@ void channel_on_down(struct failover *f, struct channel *c, enum link_end end)
 void channel_alive(struct failover *f, struct channel *c)
 {
     c->valid_at = f->now;
+    c->silent_since = 0;
     c->reply_at = f->now;
     for (struct instance *i = c->first; i != NULL; i = i->next_on_channel) {
         if (i->s_down) {

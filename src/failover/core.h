@@ -100,6 +100,7 @@ struct channel {
     msec_t ping_at;       /* last PING sent */
     msec_t waiting_since; /* oldest PING without an answer; 0 none */
     msec_t valid_at;      /* last proof of life */
+    msec_t silent_since;  /* our best guess of when it fell silent, see channel.c; 0: it answers */
     msec_t reply_at;      /* last answer of any kind */
     msec_t refused_since; /* refused at every attempt since then; 0 */
 };

@@ -247,7 +247,7 @@ void instance_move_master(struct failover *f, struct master *m, struct instance 
     to->role = ROLE_MASTER;
     to->restarted = false;
     if (!to->channel->up) {
-        to->channel->valid_at = f->now; /* it has all of down-after to be reached */
+        to->channel->silent_since = f->now; /* it has all of down-after to be reached */
         to->channel->refused_since = 0;
     }
     m->addr_before = old->addr;

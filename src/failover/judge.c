@@ -46,9 +46,15 @@ static msec_t judge_reboot_due(const struct instance *i)
     return m->rebooted_at + m->config.reboot_down_after_ms;
 }
 
+static msec_t judge_silence_due(const struct instance *i)
+{
+    const struct channel *c = i->channel;
+    return c->silent_since == 0 ? MSEC_NEVER : c->silent_since + i->master->config.down_after_ms;
+}
+
 static const char *judge_evidence(const struct failover *f, const struct instance *i)
 {
-    if (f->now - i->channel->valid_at >= i->master->config.down_after_ms) {
+    if (f->now >= judge_silence_due(i)) {
         return "silence";
     }
     if (judge_refused(f, i)) {
@@ -74,7 +80,7 @@ msec_t judge_due(const struct failover *f, const struct instance *i)
     if (i->s_down) {
         return MSEC_NEVER; /* only an answer changes that */
     }
-    msec_t due = i->channel->valid_at + config->down_after_ms;
+    msec_t due = judge_silence_due(i);
     if (config->refused_after_ms > 0 && i->channel->refused_since != 0 && !i->channel->up) {
         msec_t refused = i->channel->refused_since + config->refused_after_ms;
         due = refused < due ? refused : due;

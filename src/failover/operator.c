@@ -112,7 +112,7 @@ static void operator_reset_one(struct failover *f, struct master *m)
     m->failures = 0;
     m->retry_at = 0;
     m->ask_tag++;
-    m->self->channel->valid_at = f->now;
+    m->self->channel->silent_since = f->now; /* until it answers */
     m->self->channel->refused_since = 0;
     (void)note_instance(f, 0, NOTE_RESET_MASTER, m->self);
     channel_ask_info(f, m->self);

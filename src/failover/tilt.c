@@ -34,6 +34,7 @@ void tilt_notice(struct failover *f, msec_t late_ms)
         struct channel *c = &f->channels[n];
         if (c->id != 0) {
             c->valid_at = tilt_shift(f, c->valid_at, late_ms);
+            c->silent_since = tilt_shift(f, c->silent_since, late_ms);
             c->refused_since = tilt_shift(f, c->refused_since, late_ms);
             c->waiting_since = tilt_shift(f, c->waiting_since, late_ms);
             agenda_sooner(f, &c->turn, f->now);
