@@ -202,12 +202,18 @@ static bool state_take_ms(const struct state_reader *r, size_t word, const char 
     return true;
 }
 
+/* Run ids are written without quotes: only what needs none is read. */
 static bool state_take_id(const struct state_reader *r, size_t word, char field[RUN_ID_MAX])
 {
+    static const char allowed[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     const char *text = words_at(&r->words, word);
+    size_t len = words_len(&r->words, word);
 
     field[0] = '\0';
-    if (strcmp(text, "-") != 0 && (!text_copy(field, RUN_ID_MAX, text) || text[0] == '\0')) {
+    if (strcmp(text, "-") == 0) {
+        return true;
+    }
+    if (len == 0 || strspn(text, allowed) != len || !text_copy(field, RUN_ID_MAX, text)) {
         return state_wrong(r, "run id", word);
     }
     return true;
