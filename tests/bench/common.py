@@ -1,6 +1,7 @@
 """What both benchmarks need: the spec tests' library, the kinds that are there, the statistics."""
 
 import os
+import signal
 import statistics
 import sys
 
@@ -8,6 +9,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
                                 "spec"))
 
 from lib.monitor import command_for, holdfast_path  # noqa: E402  (the path above)
+
+
+def end_on_sigterm():
+    """So that what a benchmark started is ended with it: SIGTERM unwinds like Ctrl-C does."""
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 def available_kinds():

@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 
-from common import available_kinds, ratio, spread
+from common import available_kinds, end_on_sigterm, ratio, spread
 
 from lib import procs
 from lib.site import Site
@@ -125,6 +125,7 @@ def main():
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--down-after", default="1000,5000", help="milliseconds, comma separated")
     args = parser.parse_args()
+    end_on_sigterm()
     procs.become_subreaper()
     chance = random.Random(args.seed)
     cases = cases_for(available_kinds(), [int(ms) for ms in args.down_after.split(",")])

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from common import available_kinds, ratio, spread
+from common import available_kinds, end_on_sigterm, ratio, spread
 
 from lib import procs
 from lib.monitor import Monitor
@@ -99,6 +99,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    end_on_sigterm()
     procs.become_subreaper()
     kinds = available_kinds()
     samples = {kind: [] for kind in kinds}
