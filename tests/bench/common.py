@@ -1,5 +1,6 @@
 """What both benchmarks need: the spec tests' library, the kinds that are there, the statistics."""
 
+import atexit
 import os
 import signal
 import statistics
@@ -8,11 +9,14 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
                                 "spec"))
 
+from lib import procs  # noqa: E402  (the path above)
 from lib.monitor import command_for, holdfast_path  # noqa: E402  (the path above)
 
 
 def end_on_sigterm():
-    """So that what a benchmark started is ended with it: SIGTERM unwinds like Ctrl-C does."""
+    """So that what a benchmark started is ended with it: SIGTERM unwinds like Ctrl-C does. Should it
+    come while a table is being closed, the rest is closed at exit."""
+    atexit.register(procs.close_all)
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 

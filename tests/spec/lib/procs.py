@@ -22,6 +22,12 @@ def become_subreaper():
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
+def close_all():
+    """Every table that is still open."""
+    for table in list(_tables):
+        table.close()
+
+
 def proc_stat(pid):
     """(state, parent pid, utime + stime in ticks) of a process, or None when it is gone."""
     try:
