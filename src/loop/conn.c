@@ -22,6 +22,7 @@ enum {
 
 static void conn_flush(struct conn *c);
 static void conn_receive(struct conn *c);
+static size_t conn_send(struct conn *c, const char *from, size_t len);
 
 /* ---- descriptors ---- */
 
@@ -47,7 +48,9 @@ void conn_watch(struct conn *c, bool want_read, bool want_write)
 /* What an open connection waits for. */
 static void conn_watch_open(struct conn *c)
 {
-    conn_watch(c, !c->is_paused && !c->is_leaving, c->out.len > 0 || c->read_wants_write);
+    bool has_to_wait = c->out.len > 0 && !c->is_flush_queued;
+
+    conn_watch(c, !c->is_paused && !c->is_leaving, has_to_wait || c->read_wants_write);
 }
 
 static int conn_socket_error(const struct conn *c)
@@ -182,6 +185,12 @@ static void conn_on_task(void *ctx)
         free(c);
         return;
     }
+    if (c->is_flush_queued) {
+        c->is_flush_queued = false;
+        if (c->phase == CONN_PHASE_OPEN && !c->is_writing && c->out.len > 0) {
+            conn_flush(c);
+        }
+    }
     if (c->has_unread && c->phase == CONN_PHASE_OPEN && !c->is_paused && c->h != NULL) {
         conn_receive(c);
     }
@@ -260,6 +269,9 @@ void conn_close(struct conn *c)
         conn_write(c, buf_data(&c->loop->cork), c->loop->cork.len);
         buf_clear(&c->loop->cork);
     }
+    if (c->is_flush_queued && c->phase == CONN_PHASE_OPEN && c->out.len > 0) {
+        (void)conn_send(c, buf_data(&c->out), c->out.len); /* as far as it goes: it is closed now */
+    }
     conn_die(c);
 }
 
@@ -327,6 +339,18 @@ static size_t conn_send(struct conn *c, const char *from, size_t len)
     return sent < 0 ? 0 : (size_t)sent;
 }
 
+/* Into the output buffer. False when it is full: then the connection has failed. */
+static bool conn_keep(struct conn *c, const char *bytes, size_t len)
+{
+    if (len > c->out_max_bytes || c->out.len > c->out_max_bytes - len) {
+        conn_fail(c, CONN_OVERFLOW, "the other side does not read: over %zu bytes wait for it",
+                  c->out_max_bytes);
+        return false;
+    }
+    buf_append(&c->out, bytes, len);
+    return true;
+}
+
 void conn_write(struct conn *c, const void *bytes, size_t len)
 {
     const char *from = bytes;
@@ -351,14 +375,24 @@ void conn_write(struct conn *c, const void *bytes, size_t len)
             return;
         }
     }
-    if (len > c->out_max_bytes || c->out.len > c->out_max_bytes - len) {
-        conn_fail(c, CONN_OVERFLOW, "the other side does not read: over %zu bytes wait for it",
-                  c->out_max_bytes);
+    if (conn_keep(c, from, len) && c->phase == CONN_PHASE_OPEN) {
+        conn_watch_open(c);
+    }
+}
+
+void conn_write_later(struct conn *c, const void *bytes, size_t len)
+{
+    ASSERT(c->magic == CONN_MAGIC);
+    if (len == 0 || c->is_leaving || c->phase >= CONN_PHASE_FAILED) {
         return;
     }
-    buf_append(&c->out, from, len);
-    if (c->phase == CONN_PHASE_OPEN) {
-        conn_watch_open(c);
+    if (c->loop->corked == c) { /* sooner than later, and in order */
+        conn_write(c, bytes, len);
+        return;
+    }
+    if (conn_keep(c, bytes, len) && !c->is_writing) {
+        c->is_flush_queued = true;
+        loop_defer(c->loop, &c->task);
     }
 }
 
@@ -380,6 +414,7 @@ size_t conn_pending_bytes(const struct conn *c)
 
 static void conn_flush(struct conn *c)
 {
+    bool had_to_wait = c->is_writing;
     size_t sent = conn_send(c, buf_data(&c->out), c->out.len);
 
     if (c->phase != CONN_PHASE_OPEN) {
@@ -394,7 +429,7 @@ static void conn_flush(struct conn *c)
     conn_watch_open(c);
     if (c->is_leaving) {
         conn_die(c);
-    } else if (c->h->on_drain != NULL) {
+    } else if (had_to_wait && c->h->on_drain != NULL) {
         conn_cork(c);
         c->h->on_drain(c->ctx, c);
         conn_uncork(c);

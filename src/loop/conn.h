@@ -84,6 +84,11 @@ void conn_set_keepalive(struct conn *c, int seconds); /* 0 is off; as Redis' tcp
  * Ignored once the connection has failed (on_end is on its way then) or is closing. */
 void conn_write(struct conn *c, const void *bytes, size_t len);
 void conn_write_text(struct conn *c, const char *text);
+
+/* As conn_write(), but sent at the end of this turn, in one piece with all that is written to c
+ * until then: for many small writes to many connections. on_drain comes only when the kernel did
+ * not take it all. */
+void conn_write_later(struct conn *c, const void *bytes, size_t len);
 void conn_writebuf(struct conn *c, struct buf *from); /* and empties from */
 size_t conn_pending_bytes(const struct conn *c);      /* written, not yet accepted by the kernel */
 
@@ -126,7 +131,12 @@ struct listener_plan {
     int backlog;                 /* 0 is 511, as Redis */
     struct tls_context *tls;     /* must live as long as the listener */
     msec_t handshake_timeout_ms; /* TLS clients that stay silent; 0 is never */
+    const int *shared_fd; /* a listening socket to accept from, which stays the caller's; at and
+                             unix_path then only say what it is. NULL opens one */
 };
+
+/* The listening socket alone, for several loops to share. -1 and *err when it cannot be had. */
+int listener_socket(const struct listener_plan *plan, struct err *err) MUST_CHECK;
 
 /* c is the callee's: it sets handlers, or closes c (perhaps after a last word, with
  * conn_close_after_flush()), before it returns. on_open follows, for TLS
@@ -140,6 +150,8 @@ uint16_t
 listener_port(const struct listener *l); /* the real one when port 0 was asked; 0 for unix */
 void listener_set_tls(struct listener *l,
                       struct tls_context *tls); /* for those accepted from now */
-void listener_close(struct listener *l); /* connections stay; a unix socket's file is removed */
+
+/* Connections stay; a unix socket's file is removed, but not that of a shared socket. */
+void listener_close(struct listener *l);
 
 #endif

@@ -43,6 +43,7 @@ struct conn {
     bool is_reading; /* read_event is added */
     bool is_writing; /* write_event is added */
     bool is_paused;
+    bool is_flush_queued; /* out goes to the kernel at the end of the turn */
     bool has_unread; /* look for input at the end of the turn without being told by the kernel */
     bool read_wants_write; /* TLS: reading goes on when the socket can be written */
     struct event read_event;

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,8 @@ struct listener {
     struct tls_context *tls;
     msec_t handshake_timeout_ms;
     uint16_t port;
-    char *unix_path; /* NULL is TCP */
+    bool is_unix;
+    char *unix_path; /* to be removed at the end, or NULL */
     listener_accept on_accept;
     void *ctx;
     bool is_closed; /* inside on_accept: freed when that returns */
@@ -40,7 +42,7 @@ static void listener_free(struct listener *l)
 
 static void listener_welcome(struct listener *l, int fd)
 {
-    struct conn *c = conn_make(l->loop, fd, l->unix_path != NULL);
+    struct conn *c = conn_make(l->loop, fd, l->is_unix);
 
     if (l->tls != NULL && !conn_tls_attach(c, l->tls)) {
         log_warning("a client was refused: no memory for TLS");
@@ -140,7 +142,7 @@ static bool listener_bind_unix(int fd, const struct listener_plan *plan, struct 
     return true;
 }
 
-static int listener_socket(const struct listener_plan *plan, struct err *err)
+int listener_socket(const struct listener_plan *plan, struct err *err)
 {
     struct sockaddr_storage raw;
     bool is_unix = plan->at == NULL;
@@ -174,9 +176,13 @@ struct listener *listener_open(struct loop *loop, const struct listener_plan *pl
     struct sockaddr_storage raw = {0};
     socklen_t len = sizeof(raw);
     struct addr real;
-    int fd = listener_socket(plan, err);
+    int fd = plan->shared_fd == NULL ? listener_socket(plan, err)
+                                     : fcntl(*plan->shared_fd, F_DUPFD_CLOEXEC, 0);
 
     if (fd < 0) {
+        if (plan->shared_fd != NULL) {
+            (void)err_set(err, "listening socket: %s", strerror(errno));
+        }
         return NULL;
     }
     struct listener *l = memory_zeroed(sizeof(*l));
@@ -190,6 +196,9 @@ struct listener *listener_open(struct loop *loop, const struct listener_plan *pl
         l->port = real.port;
     }
     if (plan->at == NULL) {
+        l->is_unix = true;
+    }
+    if (plan->at == NULL && plan->shared_fd == NULL) {
         l->unix_path = strdup(plan->unix_path);
         ASSERT(l->unix_path != NULL);
     }

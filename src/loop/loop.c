@@ -179,7 +179,7 @@ static bool loop_open(struct loop *loop, struct err *err)
     if (loop->timer_event == NULL || event_add(loop->timer_event, NULL) != 0) {
         return err_set(err, "event loop: cannot watch the timer");
     }
-    return true;
+    return loop_post_open(loop, err);
 }
 
 struct loop *loop_create(struct err *err)
@@ -211,6 +211,7 @@ void loop_destroy(struct loop *loop)
     }
     loop_work_finish(loop);
     loop_resolve_finish(loop);
+    loop_post_finish(loop);
     child_forget_all(loop);
     while (loop->signals != NULL) {
         struct loop_signal_row *row = loop->signals;

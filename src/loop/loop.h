@@ -98,6 +98,13 @@ struct child *child_start(struct loop *loop, const struct child_plan *plan,
 pid_t child_pid(const struct child *child);
 void child_kill(struct child *child); /* SIGKILL to its group; on_exit comes as always */
 
+/* ---- from other threads ---- */
+
+/* Runs call(ctx) on the loop's thread, in the order posted. The only function of this file that
+ * another thread may call, and only while the loop lives; what still waits when it is destroyed is
+ * not called. */
+void loop_post(struct loop *loop, loop_call call, void *ctx);
+
 /* ---- the helper thread ---- */
 
 /* Runs work(ctx) on the one helper thread, jobs in the order given, then done(ctx) on the loop's

@@ -13,6 +13,7 @@ struct loop_timer;
 struct loop_signal_row;
 struct work_room;
 struct resolve_room;
+struct post_room;
 
 enum { LOOP_SCRATCH_BYTES = 64 * 1024 /* one read of any connection */ };
 
@@ -46,6 +47,7 @@ struct loop {
     struct child *children;
     struct work_room *work;
     struct resolve_room *resolve;
+    struct post_room *post;
 
     char *scratch;   /* LOOP_SCRATCH_BYTES and a '\0' */
     struct buf cork; /* what the handler of corked has written so far */
@@ -60,9 +62,13 @@ void loop_defer(struct loop *loop, struct loop_task *task);
 void loop_timer_run_due(struct loop *loop);
 msec_t loop_timer_next(const struct loop *loop); /* MSEC_NEVER when none is set */
 
+/* loop_post.c */
+bool loop_post_open(struct loop *loop, struct err *err);
+
 /* child.c, loop_work.c, loop_resolve.c: the ends of loop_destroy() */
 void child_forget_all(struct loop *loop);
 void loop_work_finish(struct loop *loop);
 void loop_resolve_finish(struct loop *loop);
+void loop_post_finish(struct loop *loop);
 
 #endif
