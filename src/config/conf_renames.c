@@ -5,26 +5,16 @@
 #include "base/text.h"
 #include "config/config_room.h"
 
-static struct conf_rename *conf_renames_find(const struct conf_renames *renames,
-                                             const char *command)
-{
-    for (size_t i = 0; i < renames->count; i++) {
-        if (text_same(renames->items[i].from, command)) {
-            return &renames->items[i];
-        }
-    }
-    return NULL;
-}
-
 void conf_renames_set(struct conf_renames *renames, const char *from, const char *to)
 {
-    struct conf_rename *found = conf_renames_find(renames, from);
     char *copy = conf_set_copy(to);
 
-    if (found != NULL) {
-        free(found->to);
-        found->to = copy;
-        return;
+    for (size_t i = 0; i < renames->count; i++) {
+        if (text_same(renames->items[i].from, from)) {
+            free(renames->items[i].to);
+            renames->items[i].to = copy;
+            return;
+        }
     }
     renames->items = conf_set_grow(renames->items, renames->count, sizeof(*renames->items));
     renames->items[renames->count++] =
@@ -39,10 +29,4 @@ void conf_renames_clear(struct conf_renames *renames)
     }
     free(renames->items);
     *renames = (struct conf_renames){0};
-}
-
-const char *conf_renames_get(const struct conf_renames *renames, const char *command)
-{
-    const struct conf_rename *found = conf_renames_find(renames, command);
-    return found != NULL ? found->to : command;
 }

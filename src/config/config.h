@@ -22,6 +22,9 @@ enum {
     CONF_NOTES_MAX = 200,        /* nobody reads more mistakes than that at once */
 };
 
+/* Of the times of a master; above this one is a mistake, and sums of times would overflow. */
+#define CONF_MS_MAX (INT64_C(1) << 40)
+
 enum conf_loglevel {
     CONF_LOGLEVEL_DEBUG,
     CONF_LOGLEVEL_VERBOSE,
@@ -190,11 +193,10 @@ void conf_master_add_replica(struct conf_master *master, const struct addr *addr
 void conf_master_add_sentinel(struct conf_master *master, const struct addr *addr,
                               const char *runid);
 void conf_master_clear_peers(struct conf_master *master); /* forgets replicas and sentinels */
-void conf_renames_set(struct conf_renames *renames, const char *from, const char *to);
 void conf_renames_clear(struct conf_renames *renames);
 
-/* The new name of a command, or the name itself. Case is ignored. */
-const char *conf_renames_get(const struct conf_renames *renames, const char *command);
+/* One new name for each command, the last one set; case is ignored. */
+void conf_renames_set(struct conf_renames *renames, const char *from, const char *to);
 
 /* ---- parsing ---- */
 

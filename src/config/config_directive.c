@@ -81,12 +81,38 @@ bool config_directive_bind(struct config_parser *p)
     return true;
 }
 
+/* The line of the main file that gives this user, 0 when none does. */
+static int config_directive_user_line(const struct config_parser *p)
+{
+    const struct conf_strings *lines = &p->conf->user_lines;
+    struct buf name = {0};
+    int line = 0;
+
+    words_quote(&name, words_at(&p->words, 1), words_len(&p->words, 1));
+    for (size_t i = 0; i < lines->count && line == 0; i++) {
+        const char *text = lines->items[i].text;
+        if (strncmp(text, buf_data(&name), name.len) == 0 &&
+            (text[name.len] == ' ' || text[name.len] == '\0')) {
+            line = lines->items[i].line;
+        }
+    }
+    buf_finish(&name);
+    return line;
+}
+
 bool config_directive_user(struct config_parser *p)
 {
     struct buf rules = {0};
 
     if (p->words.count < 2) {
         return config_notes_error(p, "user takes <name> <rule> ...");
+    }
+    int line = p->line->origin == CONFIG_FROM_FILE ? 0 : config_directive_user_line(p);
+    if (line != 0) {
+        /* our own rewrite puts such a user into the main file */
+        config_notes_warn(p, "user %s: line %d of the main file is used instead",
+                          words_at(&p->words, 1), line);
+        return true;
     }
     for (size_t i = 1; i < p->words.count; i++) {
         buf_append_text(&rules, i == 1 ? "" : " ");

@@ -1,8 +1,8 @@
 /*
  * sentinel.conf from text to structure. Lines are gathered first, with what they include; then they
  * are parsed in three passes, so that directives may come in any order: what is said of the process
- * and of this monitor, then which masters there are, then what is said of each. All mistakes are
- * noted.
+ * and of this monitor, then which masters and users there are, then what is said of each master.
+ * All mistakes are noted.
  */
 #include "config/config.h"
 
@@ -207,7 +207,10 @@ static void config_parse_line(struct config_parser *p, enum config_pass now, enu
         (void)config_directive_bind(p);
         break;
     case CONFIG_DIRECTIVE_USER:
-        (void)config_directive_user(p);
+        *pass = CONFIG_PASS_NAMES;
+        if (now == *pass) {
+            (void)config_directive_user(p);
+        }
         break;
     case CONFIG_DIRECTIVE_RENAME_COMMAND:
         (void)config_directive_rename_command(p);
@@ -250,13 +253,13 @@ static void config_parse_global(struct config_parser *p, struct config_lines *li
     p->line = NULL;
 }
 
-/* The main file is what a rewrite keeps the state in: its masters are first, and what it says of
- * one counts more than what an include says. The command line counts most. */
-static void config_parse_masters(struct config_parser *p, struct config_lines *lines)
+/* The main file is what a rewrite keeps the state in: its masters and users are first, and what it
+ * says of a master counts more than what an include says. The command line counts most. */
+static void config_parse_names(struct config_parser *p, struct config_lines *lines)
 {
-    config_parse_pass(p, lines, CONFIG_PASS_MONITOR, CONFIG_FROM_FILE);
-    config_parse_pass(p, lines, CONFIG_PASS_MONITOR, CONFIG_FROM_INCLUDE);
-    config_parse_pass(p, lines, CONFIG_PASS_MONITOR, CONFIG_FROM_COMMAND_LINE);
+    config_parse_pass(p, lines, CONFIG_PASS_NAMES, CONFIG_FROM_FILE);
+    config_parse_pass(p, lines, CONFIG_PASS_NAMES, CONFIG_FROM_INCLUDE);
+    config_parse_pass(p, lines, CONFIG_PASS_NAMES, CONFIG_FROM_COMMAND_LINE);
     config_parse_pass(p, lines, CONFIG_PASS_MASTER, CONFIG_FROM_INCLUDE);
     config_parse_pass(p, lines, CONFIG_PASS_MASTER, CONFIG_FROM_FILE);
     config_parse_pass(p, lines, CONFIG_PASS_MASTER, CONFIG_FROM_COMMAND_LINE);
@@ -318,7 +321,7 @@ bool config_parse(const struct config_source *source, struct sentinel_conf *conf
                             (struct config_line){.origin = CONFIG_FROM_COMMAND_LINE}, 0);
     }
     config_parse_global(&parser, &lines);
-    config_parse_masters(&parser, &lines);
+    config_parse_names(&parser, &lines);
     config_parse_whole(&parser, lines.count);
     config_notes_sort(parser.notes);
 

@@ -336,9 +336,12 @@ static void config_rewrite_bool(struct config_rewriter *w, const char *stanza, b
     config_rewrite_put(w, value != default_);
 }
 
+/* A name only while names are resolved: else the file would not load. */
 static void config_rewrite_addr(struct config_rewriter *w, const struct addr *addr)
 {
-    config_rewrite_word(w, addr_host(addr, w->conf->announce_hostnames));
+    bool want_name = w->conf->announce_hostnames && w->conf->resolve_hostnames;
+
+    config_rewrite_word(w, addr_host(addr, want_name));
     buf_printf(&w->line, " %u", (unsigned)addr->port);
 }
 

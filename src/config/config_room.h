@@ -117,8 +117,12 @@ bool config_ignored_has(const char *name);
 
 /* ---- config_stanza.c: "sentinel ..." ---- */
 
-/* When a stanza is parsed: those that others need come first, wherever their lines stand. */
-enum config_pass { CONFIG_PASS_GLOBAL, CONFIG_PASS_MONITOR, CONFIG_PASS_MASTER, CONFIG_PASSES };
+/* When a line is parsed: those that others need come first, wherever they stand. */
+enum config_pass {
+    CONFIG_PASS_GLOBAL, /* of the process and of this monitor */
+    CONFIG_PASS_NAMES,  /* which masters and users there are */
+    CONFIG_PASS_MASTER, /* of one master */
+};
 
 struct config_stanza {
     const char *name;
@@ -127,7 +131,7 @@ struct config_stanza {
     size_t args_min;
     size_t args_max;
     const char *usage;
-    bool (*parse)(struct config_parser *p, struct conf_master *master); /* NULL: not of a master */
+    bool (*parse)(struct config_parser *p, struct conf_master *master); /* NULL: of no master yet */
 };
 
 const struct config_stanza *config_stanza_find(const char *name);

@@ -12,9 +12,8 @@
 #include "config/config_room.h"
 
 enum {
-    CONFIG_STANZA_ARG = 2,            /* words before the first argument: "sentinel", the name */
-    CONFIG_STANZA_MASTER_ARG = 3,     /* and the master */
-    CONFIG_STANZA_MS_MAX = INT32_MAX, /* Redis keeps these in an int */
+    CONFIG_STANZA_ARG = 2,        /* words before the first argument: "sentinel", the name */
+    CONFIG_STANZA_MASTER_ARG = 3, /* and the master */
 };
 
 static const char *config_stanza_word(const struct config_parser *p, size_t i)
@@ -65,7 +64,7 @@ static bool config_stanza_bool(struct config_parser *p, bool *value)
     return true;
 }
 
-/* Any 40 printable characters: Redis asks for no more, and operators write their own. */
+/* Any printable characters: Redis asks for no more, and operators write their own. */
 static bool config_stanza_is_runid(const char *text)
 {
     size_t len = strlen(text);
@@ -75,7 +74,7 @@ static bool config_stanza_is_runid(const char *text)
             return false;
         }
     }
-    return len == CONF_RUNID_LEN;
+    return len > 0 && len <= CONF_RUNID_LEN;
 }
 
 /* Host and port at words i and i + 1. */
@@ -100,7 +99,7 @@ static bool config_stanza_myid(struct config_parser *p, struct conf_master *none
     const char *id = config_stanza_word(p, CONFIG_STANZA_ARG);
 
     (void)none;
-    if (!config_stanza_is_runid(id)) {
+    if (strlen(id) != CONF_RUNID_LEN || !config_stanza_is_runid(id)) {
         return config_notes_error(p,
                                   "sentinel myid: \"%s\" is not %d hexadecimal digits; remove the "
                                   "line to get a new one",
@@ -217,19 +216,17 @@ static bool config_stanza_monitor(struct config_parser *p, struct conf_master *n
 
 static bool config_stanza_down_after(struct config_parser *p, struct conf_master *m)
 {
-    return config_stanza_number(p, CONFIG_STANZA_MASTER_ARG, 1, CONFIG_STANZA_MS_MAX,
-                                &m->down_after_ms);
+    return config_stanza_number(p, CONFIG_STANZA_MASTER_ARG, 1, CONF_MS_MAX, &m->down_after_ms);
 }
 
 static bool config_stanza_refused_after(struct config_parser *p, struct conf_master *m)
 {
-    return config_stanza_number(p, CONFIG_STANZA_MASTER_ARG, 0, CONFIG_STANZA_MS_MAX,
-                                &m->refused_after_ms);
+    return config_stanza_number(p, CONFIG_STANZA_MASTER_ARG, 0, CONF_MS_MAX, &m->refused_after_ms);
 }
 
 static bool config_stanza_failover_timeout(struct config_parser *p, struct conf_master *m)
 {
-    return config_stanza_number(p, CONFIG_STANZA_MASTER_ARG, 1, CONFIG_STANZA_MS_MAX,
+    return config_stanza_number(p, CONFIG_STANZA_MASTER_ARG, 1, CONF_MS_MAX,
                                 &m->failover_timeout_ms);
 }
 
@@ -240,7 +237,7 @@ static bool config_stanza_parallel_syncs(struct config_parser *p, struct conf_ma
 
 static bool config_stanza_reboot(struct config_parser *p, struct conf_master *m)
 {
-    return config_stanza_number(p, CONFIG_STANZA_MASTER_ARG, 0, CONFIG_STANZA_MS_MAX,
+    return config_stanza_number(p, CONFIG_STANZA_MASTER_ARG, 0, CONF_MS_MAX,
                                 &m->master_reboot_down_after_ms);
 }
 
@@ -362,8 +359,9 @@ static bool config_stanza_known_sentinel(struct config_parser *p, struct conf_ma
     }
     const char *runid = config_stanza_word(p, CONFIG_STANZA_MASTER_ARG + 2);
     if (!config_stanza_is_runid(runid)) {
-        return config_notes_error(p, "sentinel known-sentinel: \"%s\" is not a run id of %d digits",
-                                  runid, (int)CONF_RUNID_LEN);
+        config_notes_warn(p, "sentinel known-sentinel: \"%s\" is no run id; the line is not used",
+                          runid);
+        return true;
     }
     if (!config_stanza_is_usable(p, &addr)) {
         return true;
@@ -383,7 +381,7 @@ static bool config_stanza_known_sentinel(struct config_parser *p, struct conf_ma
 /* ---- the table ---- */
 
 static const struct config_stanza stanzas[] = {
-    {"monitor", "monitor", CONFIG_PASS_MONITOR, 4, 4, "<name> <host> <port> <quorum>",
+    {"monitor", "monitor", CONFIG_PASS_NAMES, 4, 4, "<name> <host> <port> <quorum>",
      config_stanza_monitor},
     {"myid", "myid", CONFIG_PASS_GLOBAL, 1, 1, "<40 hexadecimal digits>", config_stanza_myid},
     {"current-epoch", "current-epoch", CONFIG_PASS_GLOBAL, 1, 1, "<epoch>",

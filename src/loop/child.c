@@ -141,6 +141,7 @@ struct child *child_start(struct loop *loop, const struct child_plan *plan, stru
     int failed = child_spawn(plan, &pid);
     if (failed != 0) {
         (void)err_set(err, "%s: %s", plan->argv[0], strerror(failed));
+        errno = failed;
         return NULL;
     }
     struct child *child = memory_zeroed(sizeof(*child));

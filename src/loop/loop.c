@@ -131,6 +131,15 @@ int64_t loop_unix_ms(void)
     return loop_clock(CLOCK_REALTIME);
 }
 
+int64_t loop_usec(void)
+{
+    struct timespec t;
+
+    int failed = clock_gettime(CLOCK_MONOTONIC, &t);
+    ASSERT(failed == 0);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 void loop_random(void *bytes, size_t len)
 {
     char *to = bytes;

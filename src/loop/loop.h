@@ -45,6 +45,9 @@ msec_t loop_now(struct loop *loop);
 /* Wall clock, ms since 1970: to show to people, never to decide by. */
 int64_t loop_unix_ms(void);
 
+/* Microseconds of a monotonic clock, read anew by every call: to measure with. */
+int64_t loop_usec(void);
+
 /* Unpredictable bytes from the kernel: run ids, seeds. Blocks only while the machine starts. */
 void loop_random(void *bytes, size_t len);
 
@@ -91,8 +94,8 @@ struct child_plan {
 };
 
 /* Starts a program in a process group of its own, with our descriptors 0 to 2, no other, and with
- * default signals. The plan is only read during the call. The child is freed after on_exit. NULL
- * and *err when it cannot be started (also when the file cannot be executed). */
+ * default signals. The plan is only read during the call. The child is freed after on_exit. NULL,
+ * *err and errno when it cannot be started (also when the file cannot be executed). */
 struct child *child_start(struct loop *loop, const struct child_plan *plan,
                           struct err *err) MUST_CHECK;
 pid_t child_pid(const struct child *child);

@@ -1,5 +1,6 @@
 #include "notify/notify.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -223,11 +224,11 @@ static void notify_on_exit(void *ctx, const struct child_end *end)
     notify_arm(notify);
 }
 
-/* A script that cannot be executed is final, as in Sentinel, whose child exits with 2 then. */
+/* A script that cannot be executed is final, as in Sentinel, whose child exits with 2 then. One for
+ * which there was no process is tried again, as there. */
 static void notify_start(struct notify *notify, struct notify_job *job)
 {
     struct err err = {0};
-    struct child_end no_end = {.exit_code = 2};
     struct child_plan plan = {
         .argv = job->argv,
         .timeout_ms = notify->runtime_ms,
@@ -237,6 +238,8 @@ static void notify_start(struct notify *notify, struct notify_job *job)
 
     job->child = child_start(notify->loop, &plan, &err);
     if (job->child == NULL) {
+        bool is_passing = errno == EAGAIN || errno == ENOMEM;
+        struct child_end no_end = {.exit_code = is_passing ? 1 : 2};
         log_warning("script %s", err.text);
         notify_settle(notify, job, &no_end);
         return;

@@ -13,7 +13,8 @@
  * The queue of notification-script and client-reconfig-script, as Sentinel's: scripts start in the
  * order they were given, some at a time; one that exits with 1 or dies by a signal is run again
  * later, one that exits with 2 or more is not; one that runs too long is killed (and, killed by a
- * signal, run again).
+ * signal, run again). One that cannot be started counts as exit code 2, or as 1 when only a process
+ * could not be had.
  */
 struct notify;
 

@@ -57,11 +57,6 @@ const char *acl_user_name(const struct acl_user *user, size_t *len)
     return user->name;
 }
 
-bool acl_user_is_on(const struct acl_user *user)
-{
-    return user->rights.is_on;
-}
-
 bool acl_user_is_nopass(const struct acl_user *user)
 {
     return user->rights.is_nopass;
@@ -190,17 +185,6 @@ void acl_destroy(struct acl *acl)
     free(acl);
 }
 
-void acl_set_log_max(struct acl *acl, size_t log_max)
-{
-    acl->log.max = log_max;
-    acl_log_trim(&acl->log, log_max);
-}
-
-void acl_set_channels_open(struct acl *acl, bool is_open)
-{
-    acl->is_channels_open = is_open;
-}
-
 void acl_tell(const struct acl *acl, struct acl_user *user, enum acl_change change)
 {
     if (acl->on_change != NULL) {
@@ -295,16 +279,13 @@ bool acl_set_user(struct acl *acl, const char *name, size_t name_len, size_t cou
         acl_rules_finish(&rights);
         return acl_modifier_error(rules, &mistake, err);
     }
-    bool is_new = user == NULL;
-    if (is_new) {
+    if (user == NULL) {
         user = acl_create_user(name, name_len, acl->is_channels_open);
         acl_insert(acl, user);
     }
     acl_rules_finish(&user->rights);
     user->rights = rights;
-    if (!is_new) {
-        acl_tell(acl, user, ACL_USER_CHANGED);
-    }
+    acl_tell(acl, user, ACL_USER_CHANGED);
     return true;
 }
 

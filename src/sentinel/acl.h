@@ -36,8 +36,8 @@ struct acl;
 struct acl_user; /* shared: see acl_hold() */
 
 enum acl_change {
-    ACL_USER_CHANGED,  /* by ACL SETUSER, the default user by ACL LOAD too: close those whose
-                          subscriptions are no longer allowed */
+    ACL_USER_CHANGED,  /* or made, by ACL SETUSER, the default user by ACL LOAD too: close those
+                          whose subscriptions are no longer allowed */
     ACL_USER_REPLACED, /* by ACL LOAD, and its rules or passwords differ: close its clients */
     ACL_USER_GONE,     /* deleted: close its clients */
 };
@@ -55,8 +55,6 @@ struct acl_options {
 /* An acl with the user "default": on nopass ~* &* +@all. */
 struct acl *acl_create(const struct acl_options *options);
 void acl_destroy(struct acl *acl); /* users that are held live on until released */
-void acl_set_log_max(struct acl *acl, size_t log_max);
-void acl_set_channels_open(struct acl *acl, bool is_open); /* for users created from now on */
 
 /* ---- users ---- */
 
@@ -73,7 +71,6 @@ struct acl_user *acl_hold(struct acl_user *user);
 void acl_release(struct acl_user *user);
 
 const char *acl_user_name(const struct acl_user *user, size_t *len); /* len may be NULL */
-bool acl_user_is_on(const struct acl_user *user);
 bool acl_user_is_nopass(const struct acl_user *user);
 bool acl_user_is_gone(const struct acl_user *user);
 

@@ -12,15 +12,21 @@
 
 enum { ACL_LOAD_ERRORS_BYTES_MAX = ERR_TEXT_MAX - 200 /* the closing sentence must fit too */ };
 
-/* A rule for an error text that may end in a log: what could be a password is not in it. */
+/* A rule for an error text that may end in a log: what could be a password, also one whose '>' was
+ * forgotten, is not in it. */
 static void acl_load_mask(const struct resp_text *rule, struct buf *out)
 {
-    if (rule->len > 0 && strchr("><#!(", rule->bytes[0]) != NULL) {
-        buf_append(out, rule->bytes, 1);
-        buf_append_text(out, "...");
+    static const char shown[] = {'+', '-', '~', '%', '&'};
+    static const char hidden[] = {'>', '<', '#', '!', '('};
+
+    if (rule->len > 0 && memchr(shown, rule->bytes[0], sizeof shown) != NULL) {
+        buf_append(out, rule->bytes, rule->len);
         return;
     }
-    buf_append(out, rule->bytes, rule->len);
+    if (rule->len > 0 && memchr(hidden, rule->bytes[0], sizeof hidden) != NULL) {
+        buf_append(out, rule->bytes, 1); /* which kind it was */
+    }
+    buf_append_text(out, "...");
 }
 
 static bool acl_load_words(struct acl *acl, struct acl_user *user, const struct words *words,

@@ -250,7 +250,7 @@ bool acl_rules_apply(struct acl_rights *rights, bool is_channels_open, size_t co
         }
         i += span;
     }
-    if (joined.len > 0) {
+    if (joined.bytes != NULL) {
         OPENSSL_cleanse(joined.bytes, joined.capacity); /* may have been a password */
     }
     buf_finish(&joined);

@@ -159,11 +159,14 @@ static enum acl_fault acl_selector_first_arg(struct acl_selector *s, const char 
         int sub = acl_command_find(name, (size_t)(second - name));
         return sub == ACL_COMMAND_NONE ? ACL_FAULT_UNKNOWN : ACL_FAULT_FIRST_ARG;
     }
-    if (command == ACL_COMMAND_NONE || acl_command_end(command) > command + 1) {
+    if (command == ACL_COMMAND_NONE) {
         return ACL_FAULT_UNKNOWN;
     }
     if (bar + 1 == len) {
         return ACL_FAULT_SYNTAX;
+    }
+    if (acl_command_end(command) > command + 1) {
+        return ACL_FAULT_UNKNOWN;
     }
     struct buf text = {0};
     buf_append_text(&text, acl_command_name(command));
@@ -200,6 +203,12 @@ enum { KEY_READ = 1, KEY_WRITE = 2, KEY_BOTH = KEY_READ | KEY_WRITE };
 
 static const char *const key_prefixes[] = {NULL, "%R~", "%W~", "~"};
 
+static void acl_selector_set_keys(struct acl_selector *s, bool all)
+{
+    s->is_all_keys = all;
+    acl_strings_finish(&s->keys);
+}
+
 /* Adds a pattern, or widens the access of one that is there. */
 static enum acl_fault acl_selector_add_key(struct acl_selector *s, int access, const char *pattern,
                                            size_t len)
@@ -220,6 +229,11 @@ static enum acl_fault acl_selector_add_key(struct acl_selector *s, int access, c
             at = i;
         }
     }
+    if (access == KEY_BOTH && len == 1 && pattern[0] == '*') {
+        /* It would be saved as "~*", behind which no other pattern may stand. */
+        acl_selector_set_keys(s, true);
+        return ACL_FAULT_NONE;
+    }
     buf_append_text(&text, key_prefixes[access]);
     buf_append(&text, pattern, len);
     acl_strings_add(keys, buf_data(&text), text.len);
@@ -232,12 +246,6 @@ static enum acl_fault acl_selector_add_key(struct acl_selector *s, int access, c
         acl_strings_remove(keys, keys->count - 1);
     }
     return ACL_FAULT_NONE;
-}
-
-static void acl_selector_set_keys(struct acl_selector *s, bool all)
-{
-    s->is_all_keys = all;
-    acl_strings_finish(&s->keys);
 }
 
 /* What a letter of "%RW~x" allows; 0: it is none of them. */
@@ -273,11 +281,6 @@ static enum acl_fault acl_selector_key(struct acl_selector *s, const char *rule,
     }
     if (access == 0) {
         return ACL_FAULT_SYNTAX;
-    }
-    if (access == KEY_BOTH && len - at == 1 && rule[at] == '*' && !s->is_all_keys) {
-        /* "%RW~*" would be saved as "~*", behind which no other pattern may stand. */
-        acl_selector_set_keys(s, true);
-        return ACL_FAULT_NONE;
     }
     return acl_selector_add_key(s, access, rule + at, len - at);
 }

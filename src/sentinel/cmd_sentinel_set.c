@@ -44,27 +44,24 @@ static bool value_number(const struct set *s, int64_t min, int64_t max, int64_t 
     return true;
 }
 
-/* Above this a time is a mistake, and sums of times would overflow. */
-#define SET_MS_MAX (INT64_C(1) << 40)
-
 static bool set_down_after(struct set *s)
 {
-    return value_number(s, 1, SET_MS_MAX, &s->config->down_after_ms);
+    return value_number(s, 1, CONF_MS_MAX, &s->config->down_after_ms);
 }
 
 static bool set_failover_timeout(struct set *s)
 {
-    return value_number(s, 1, SET_MS_MAX, &s->config->failover_timeout_ms);
+    return value_number(s, 1, CONF_MS_MAX, &s->config->failover_timeout_ms);
 }
 
 static bool set_refused_after(struct set *s)
 {
-    return value_number(s, 0, SET_MS_MAX, &s->config->refused_after_ms);
+    return value_number(s, 0, CONF_MS_MAX, &s->config->refused_after_ms);
 }
 
 static bool set_reboot_down_after(struct set *s)
 {
-    return value_number(s, 0, SET_MS_MAX, &s->config->reboot_down_after_ms);
+    return value_number(s, 0, CONF_MS_MAX, &s->config->reboot_down_after_ms);
 }
 
 static bool set_parallel_syncs(struct set *s)

@@ -61,14 +61,16 @@ static void state_put_addr(struct buf *out, const struct addr *addr)
     buf_printf(out, " %u", (unsigned)addr->port);
 }
 
-static const char *state_or_dash(const char *text)
+static void state_put_id(struct buf *out, const char *run_id)
 {
-    return text[0] != '\0' ? text : "-";
+    state_put_word(out, run_id[0] != '\0' ? run_id : "-");
 }
 
 void state_wire_begin(struct buf *body, const char *run_id, uint64_t current_epoch)
 {
-    buf_printf(body, "myid %s\ncurrent-epoch %" PRIu64 "\n", state_or_dash(run_id), current_epoch);
+    buf_append_text(body, "myid");
+    state_put_id(body, run_id);
+    buf_printf(body, "\ncurrent-epoch %" PRIu64 "\n", current_epoch);
 }
 
 void state_wire_master(struct buf *body, const struct master_state *state)
@@ -81,8 +83,9 @@ void state_wire_master(struct buf *body, const struct master_state *state)
     buf_printf(body, " %" PRIu32 " %" PRIu32, config->quorum, config->parallel_syncs);
     buf_printf(body, " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, config->down_after_ms,
                config->failover_timeout_ms, config->refused_after_ms, config->reboot_down_after_ms);
-    buf_printf(body, " %" PRIu64 " %" PRIu64 " %s\n", state->config_epoch, state->leader_epoch,
-               state_or_dash(state->leader));
+    buf_printf(body, " %" PRIu64 " %" PRIu64, state->config_epoch, state->leader_epoch);
+    state_put_id(body, state->leader);
+    buf_append_text(body, "\n");
 }
 
 void state_wire_replica(struct buf *body, const struct addr *addr)
@@ -96,7 +99,8 @@ void state_wire_peer(struct buf *body, const struct addr *addr, const char *run_
 {
     buf_append_text(body, "peer");
     state_put_addr(body, addr);
-    buf_printf(body, " %s\n", state_or_dash(run_id));
+    state_put_id(body, run_id);
+    buf_append_text(body, "\n");
 }
 
 void state_wire_seal(const struct buf *body, struct buf *out)
@@ -202,20 +206,25 @@ static bool state_take_ms(const struct state_reader *r, size_t word, const char 
     return true;
 }
 
-/* Run ids are written without quotes: only what needs none is read. */
+/* What sentinel.conf takes for a run id: printable, no blank, no comma. */
+static bool state_is_id(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] <= ' ' || text[i] > '~' || text[i] == ',') {
+            return false;
+        }
+    }
+    return len > 0 && len < RUN_ID_MAX;
+}
+
 static bool state_take_id(const struct state_reader *r, size_t word, char field[RUN_ID_MAX])
 {
-    static const char allowed[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     const char *text = words_at(&r->words, word);
-    size_t len = words_len(&r->words, word);
 
-    field[0] = '\0';
-    if (strcmp(text, "-") == 0) {
-        return true;
-    }
-    if (len == 0 || strspn(text, allowed) != len || !text_copy(field, RUN_ID_MAX, text)) {
+    if (!state_is_id(text, words_len(&r->words, word))) {
         return state_wrong(r, "run id", word);
     }
+    text_cut(field, RUN_ID_MAX, strcmp(text, "-") == 0 ? "" : text); /* it fits */
     return true;
 }
 

@@ -17,8 +17,9 @@
  */
 struct store;
 
-/* Everything up to this seq is on disk (ok), or could not be written and why says it: then the file
- * is as it was, and nothing is tried again by itself. Comes from a turn of the loop. */
+/* Everything up to this seq is on disk (ok), or that is not certain and why says it: then the file
+ * is the old image or the new one, and nothing is tried again by itself. Comes from a turn of the
+ * loop. */
 typedef void (*store_saved)(void *ctx, uint64_t seq, bool ok, const char *why);
 
 enum { STORE_MODE = 0640 /* of a new file: it holds passwords */ };
@@ -40,7 +41,8 @@ bool store_idle(const struct store *store); /* nothing is being written or waits
  * The same at once and blocking, for the start and the end of the process. Writes a temporary file
  * beside the old one, with its mode and, when allowed, its owner; fsync, rename, fsync of the
  * directory. A link is followed. When the file cannot be replaced because it is a mount point
- * (EBUSY) it is written in place, which a crash can tear: *in_place (may be NULL) then says so.
+ * (EBUSY) it is written in place, which a crash or a full disk can tear: *in_place (may be NULL)
+ * then says so.
  */
 bool store_write(const char *path, const char *image, size_t len, bool *in_place,
                  struct err *err) MUST_CHECK;

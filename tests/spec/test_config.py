@@ -3,6 +3,7 @@ pid file, log, signals; scripts; secrets."""
 
 import os
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -130,6 +131,21 @@ def test_generic_directives_of_redis_conf_are_accepted(table, tmp_path, kind):
     assert m.info("clients")["maxclients"] == "500"
 
 
+def test_every_directive_of_a_redis_server_is_accepted(table, tmp_path, kind):
+    """An operator may share one file between his servers and his monitors."""
+    own = {"port", "dir", "bind", "logfile", "tls-port"}  # the monitor's; the rest as it is
+    several = {"save", "client-output-buffer-limit", "oom-score-adj-values",
+               "latency-tracking-info-percentiles"}
+    values = RedisServer(table, tmp_path).start().wait_ready().call("CONFIG", "GET", "*")
+    pairs = values.items() if isinstance(values, dict) else zip(values[::2], values[1::2])
+    lines = []
+    for name, value in pairs:
+        if name not in own and name not in ("slaveof", "replicaof"):  # those cannot be written empty
+            lines.append(f"{name} {value}" if name in several and value else f'{name} "{value}"')
+    assert len(lines) > 150
+    lone(table, tmp_path, kind, "\n".join(lines) + "\n").start().wait_ready()
+
+
 def test_directives_on_the_command_line_win(table, tmp_path, kind):
     m = lone(table, tmp_path, kind)
     m.port = free_port()
@@ -160,6 +176,27 @@ def test_include_is_read(table, tmp_path, kind):
     m.write_conf(m.conf_text() + f"include {included}\n")
     m.start().wait_ready()
     assert m.master(NAME)["parallel-syncs"] == "9"
+
+
+@pytest.mark.holdfast_only(reason="redis-sentinel writes users and times that it cannot read")
+def test_what_was_written_is_read_again(table, tmp_path, kind):
+    m = lone(table, tmp_path, kind, "sentinel resolve-hostnames yes\n"
+             "sentinel announce-hostnames yes\n")
+    included = tmp_path / "users.conf"
+    included.write_text("user reader on >letmein +ping\n")
+    m.write_conf(m.conf_text() + f"include {included}\n")
+    m.start().wait_ready()
+    assert m.call("SENTINEL", "SET", NAME, "down-after-milliseconds", 1 << 40) == "OK"
+    assert m.call("SENTINEL", "MONITOR", "named", "localhost", 7, 1) == "OK"
+    assert m.call("SENTINEL", "CONFIG", "SET", "resolve-hostnames", "no") == "OK"
+    assert m.call("PUBLISH", "__sentinel__:hello",
+                  f"127.0.0.1,7777,abcde,0,{NAME},127.0.0.1,{m.master(NAME)['port']},0") == 1
+    assert m.call("SENTINEL", "FLUSHCONFIG") == "OK"
+    assert " abcde\n" in m.conf_text()
+    m.terminate(ENDS_S)
+    m.start().wait_ready()
+    assert m.master(NAME)["down-after-milliseconds"] == str(1 << 40)
+    assert m.master("named")["port"] == "7"
 
 
 # --- the file in the other binary ---
@@ -375,7 +412,9 @@ def test_announced_address_is_told_to_peers(table, tmp_path, kind):
 
 
 def test_host_names_are_resolved_and_announced(table, tmp_path, kind):
-    master = RedisServer(table, tmp_path).start().wait_ready()
+    # Monitors take the first address: with Debian's own /etc/hosts that is ::1, not 127.0.0.1.
+    host = socket.getaddrinfo("localhost", None, type=socket.SOCK_STREAM)[0][4][0]
+    master = RedisServer(table, tmp_path, host=host).start().wait_ready()
     m = Monitor(table, tmp_path, "sentinel resolve-hostnames yes\n"
                 "sentinel announce-hostnames yes\n"
                 f"sentinel monitor {NAME} localhost {master.port} 1\n", kind=kind)

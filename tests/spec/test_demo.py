@@ -33,7 +33,8 @@ def command_for_redis():
 
 
 def environment(tmp_path):
-    return dict(os.environ, TMPDIR=str(tmp_path), LC_ALL="C.UTF-8")
+    # The picture needs a TERM that can draw; who runs the tests may have none (cron, a chroot).
+    return dict(os.environ, TMPDIR=str(tmp_path), LC_ALL="C.UTF-8", TERM="xterm")
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """Where the state lives: users in the file, and --state-file for a file that may only be read."""
 
 import os
+import re
 
 import pytest
-from lib.monitor import Monitor
+from lib.monitor import Monitor, command_for
 from lib.ports import free_port
 from lib.site import Site
 from lib.wait import wait_until
@@ -17,10 +18,29 @@ def lone(table, tmp_path, kind, extra="", **options):
                    kind=kind, **options)
 
 
+def epochs(path):
+    """Of a state file: the current one, that of the configuration, that of the last vote."""
+    lines = [line.split() for line in path.read_text().splitlines()]
+    master = next(words for words in lines if words[0] == "master")
+    return [int(next(words[1] for words in lines if words[0] == "current-epoch")),
+            int(master[10]), int(master[11])]
+
+
+def start_bound(monitor, *args):
+    """Start it so that the modes of files bind it, which they do not when it runs as root."""
+    bound = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+    monitor.process = monitor.table.spawn(
+        bound + command_for(monitor.kind) + [monitor.conf_path, *args],
+        cwd=monitor.dir, name=monitor.name)
+    return monitor
+
+
 def test_users_made_at_run_time_survive_a_restart(table, tmp_path, kind):
     m = lone(table, tmp_path, kind, "user reader on >letmein ~* &* -@all +ping\n")
     m.start().wait_ready()
     assert m.call("ACL", "SETUSER", "extra", "on", ">made-later", "+ping") == "OK"
+    assert m.call("SENTINEL", "FLUSHCONFIG") == "OK"
+    assert "\nuser extra on " in m.conf_text()
     assert m.call("ACL", "DELUSER", "reader") == 1
     assert m.call("SENTINEL", "FLUSHCONFIG") == "OK"
     assert "made-later" not in m.conf_text(), "only its hash is written"
@@ -39,6 +59,8 @@ class TestStateFile:
         site = Site(table, tmp_path, kinds=[kind], replicas=1, quorum=1, down_after_ms=1000)
         monitor = site.monitors[0]
         monitor.args = ["--state-file", str(tmp_path / "monitor.state")]
+        # What it calls itself shall be in no other place than its state.
+        monitor.write_conf(re.sub("sentinel myid .*\n", "", monitor.conf_text()))
         return site
 
     def test_a_failover_is_remembered_beside_an_untouched_file(self, table, tmp_path, kind):
@@ -55,9 +77,14 @@ class TestStateFile:
         wait_until(lambda: "replica" in (tmp_path / "monitor.state").read_text(), 5)
         monitor.terminate(ENDS_S)
         assert monitor.conf_text() == before
+        left = epochs(tmp_path / "monitor.state")
+        assert min(left) >= 1
         monitor.start().wait_ready()
         assert monitor.master_addr(site.name) == want
         assert monitor.call("SENTINEL", "MYID") == myid
+        assert epochs(tmp_path / "monitor.state") == left, "it is written anew at the start"
+        # Nobody but the state can tell of it: it is down, and its successor does not know it.
+        assert [(r["ip"], int(r["port"])) for r in monitor.replicas(site.name)] == [old.addr]
 
     def test_a_state_file_that_was_altered_stops_the_start_and_says_what_to_do(
             self, table, tmp_path, kind):
@@ -71,10 +98,13 @@ class TestStateFile:
         assert monitor.process.wait(ENDS_S) == 1
         said = monitor.log_text() + monitor.process.output()
         assert str(path) in said and "checksum" in said
+        assert "put back a copy" in said and "remove it" in said
 
     def test_a_file_that_may_only_be_read_is_enough(self, table, tmp_path, kind):
         monitor = lone(table, tmp_path, kind)
-        monitor.args = ["--state-file", str(tmp_path / "monitor.state")]
         os.chmod(monitor.conf_path, 0o444)
-        monitor.start().wait_ready()
+        before = monitor.conf_text()
+        assert start_bound(monitor).process.wait(ENDS_S) == 1, "it may not be written"
+        start_bound(monitor, "--state-file", str(tmp_path / "monitor.state")).wait_ready()
         assert (tmp_path / "monitor.state").read_text().startswith("holdfast-state 1 ")
+        assert monitor.conf_text() == before

@@ -75,8 +75,9 @@ static void test_directives_of_the_process(void **state)
     assert_int_equal(d.conf.output_limits[CONF_CLIENT_PUBSUB].hard_bytes, 0);
     assert_string_equal(d.conf.user_lines.items[0].text, "alice on \">p w\" ~*");
     assert_int_equal(d.conf.user_lines.items[0].line, 12);
-    assert_string_equal(conf_renames_get(&d.conf.renames, "shutdown"), "");
-    assert_string_equal(conf_renames_get(&d.conf.renames, "ping"), "ping");
+    assert_int_equal(d.conf.renames.count, 1);
+    assert_string_equal(d.conf.renames.items[0].from, "SHUTDOWN");
+    assert_string_equal(d.conf.renames.items[0].to, "");
     assert_string_equal(d.conf.options.latency_tracking_info_percentiles, "50 99");
     assert_int_equal(d.conf.options.syslog_facility, CONF_FACILITY_LOCAL0 + 3);
     desk_finish(&d);
@@ -97,7 +98,8 @@ static void test_stanzas_in_any_order(void **state)
             "sentinel refused-after-milliseconds m 100\n"
             "sentinel known-sentinel m 10.0.0.9 26379 " ID "\n"
             "sentinel auth-pass m s3cret\nsentinel auth-user m bob\n"
-            "sentinel rename-command m CONFIG x\nsentinel config-epoch m 7\n"
+            "sentinel rename-command m config w\nsentinel rename-command m CONFIG x\nsentinel "
+            "config-epoch m 7\n"
             "sentinel leader-epoch m 9\nsentinel current-epoch 3\nsentinel myid " ID2 "\n"
             "sentinel notification-script m /bin/a\nsentinel announce-port 99\n"
             "sentinel monitor n 10.0.0.2 6380 1\nsentinel sentinel-pass hush\n"));
@@ -115,12 +117,13 @@ static void test_stanzas_in_any_order(void **state)
     assert_string_equal(m->sentinels[0].runid, ID);
     assert_string_equal(m->auth_pass.text, "s3cret");
     assert_string_equal(m->auth_user, "bob");
-    assert_string_equal(conf_renames_get(&m->renames, "config"), "x");
+    assert_int_equal(m->renames.count, 1);
+    assert_string_equal(m->renames.items[0].to, "x");
     assert_int_equal(m->config_epoch, 7);
     assert_int_equal(d.conf.current_epoch, 9);
     assert_string_equal(d.conf.myid, ID2);
     assert_string_equal(m->notification_script, "/bin/a");
-    assert_int_equal(m->notification_script_line, 15);
+    assert_int_equal(m->notification_script_line, 16);
     assert_int_equal(d.conf.announce_port, 99);
     assert_string_equal(d.conf.sentinel_pass.text, "hush");
     assert_int_equal(sentinel_conf_find(&d.conf, "n")->refused_after_ms, 0);
@@ -192,7 +195,7 @@ static void test_all_mistakes_at_once_in_the_order_of_the_lines(void **state)
     assert_int_equal(d.notes.items[2].kind, CONFIG_WARNING);
     assert_string_equal(d.notes.items[2].text, "line 3: save: means nothing to a Sentinel");
     assert_string_equal(d.err.text, "a.conf: line 1: sentinel down-after-milliseconds: 0 is out of "
-                                    "range, write 1 to 2147483647 (and 2 more)");
+                                    "range, write 1 to 1099511627776 (and 2 more)");
     desk_finish(&d);
 }
 
@@ -230,6 +233,50 @@ static void test_stale_state_is_a_warning(void **state)
     assert_int_equal(d.notes.count, 5);
     assert_int_equal(d.notes.errors_count, 0);
     assert_int_equal(d.conf.options.port, 2);
+    desk_finish(&d);
+}
+
+/* A hello names its sender; Sentinel asks for no length, and the file must load again. */
+static void test_a_known_sentinel_may_have_any_run_id(void **state)
+{
+    struct desk d;
+
+    (void)state;
+    assert_true(desk_parse(&d, "sentinel monitor m 1.1.1.1 1 1\n"
+                               "sentinel known-sentinel m 1.1.1.3 1 abcde\n"
+                               "sentinel known-sentinel m 1.1.1.4 1 a-b_c\n"
+                               "sentinel known-sentinel m 1.1.1.5 1 " ID "0\n"
+                               "sentinel known-sentinel m 1.1.1.6 1 \"\"\n"));
+    const struct conf_master *m = sentinel_conf_find(&d.conf, "m");
+    assert_int_equal(m->sentinels_count, 2);
+    assert_string_equal(m->sentinels[0].runid, "abcde");
+    assert_string_equal(m->sentinels[1].runid, "a-b_c");
+    assert_int_equal(d.notes.count, 2);
+    assert_string_equal(d.notes.items[0].text, "line 4: sentinel known-sentinel: \"" ID
+                                               "0\" is no run id; the line is not used");
+    desk_finish(&d);
+}
+
+static void test_times_that_can_be_set_can_be_read(void **state)
+{
+    struct desk d;
+
+    (void)state;
+    assert_true(desk_parse(&d, "sentinel monitor m 1.1.1.1 1 1\n"
+                               "sentinel down-after-milliseconds m 1099511627776\n"
+                               "sentinel failover-timeout m 2147483648\n"));
+    assert_int_equal(d.conf.masters[0]->down_after_ms, CONF_MS_MAX);
+    assert_int_equal(d.conf.masters[0]->failover_timeout_ms, INT64_C(1) << 31);
+    desk_finish(&d);
+}
+
+static void test_a_file_of_a_redis_server_is_taken(void **state)
+{
+    struct desk d;
+
+    (void)state;
+    assert_true(desk_parse(&d, "lfu-log-factor 10\nlfu-decay-time 1\n"));
+    assert_int_equal(d.notes.count, 2);
     desk_finish(&d);
 }
 
@@ -310,6 +357,32 @@ static void test_includes_and_the_command_line(void **state)
     desk_finish(&d);
 }
 
+/* The main file has them from our own rewrite, with what ACL SETUSER changed. */
+static void test_a_user_of_the_main_file_is_used_instead(void **state)
+{
+    char included[] = "user a on +ping\nuser \"\" on\nuser b on\nuser b on\n";
+    struct desk d;
+
+    (void)state;
+    assert_true(parse_with_include(&d,
+                                   "include common.conf\nuser a on +info\nuser ab off\n"
+                                   "user \"\" off\n",
+                                   included, "user ab on\nuser c on\n"));
+    assert_int_equal(d.conf.user_lines.count, 6);
+    assert_string_equal(d.conf.user_lines.items[0].text, "a on +info");
+    assert_string_equal(d.conf.user_lines.items[1].text, "ab off");
+    assert_string_equal(d.conf.user_lines.items[2].text, "\"\" off");
+    assert_string_equal(d.conf.user_lines.items[3].text, "b on"); /* who reads the rules tells */
+    assert_string_equal(d.conf.user_lines.items[4].text, "b on");
+    assert_string_equal(d.conf.user_lines.items[5].text, "c on");
+    assert_int_equal(d.notes.count, 3);
+    assert_string_equal(d.notes.items[0].text,
+                        "common.conf: line 1: user a: line 2 of the main file is used instead");
+    assert_string_equal(d.notes.items[2].text,
+                        "command line: user ab: line 3 of the main file is used instead");
+    desk_finish(&d);
+}
+
 static void test_words_of_the_command_line(void **state)
 {
     char a[] = "--sentinel", b[] = "--port", c[] = "5000", e[] = "--requirepass", f[] = "--a b";
@@ -378,8 +451,12 @@ int main(void)
         cmocka_unit_test(test_all_mistakes_at_once_in_the_order_of_the_lines),
         cmocka_unit_test(test_warnings_never_hide_a_mistake),
         cmocka_unit_test(test_stale_state_is_a_warning),
+        cmocka_unit_test(test_a_known_sentinel_may_have_any_run_id),
+        cmocka_unit_test(test_times_that_can_be_set_can_be_read),
+        cmocka_unit_test(test_a_file_of_a_redis_server_is_taken),
         cmocka_unit_test(test_secrets_are_in_no_note),
         cmocka_unit_test(test_includes_and_the_command_line),
+        cmocka_unit_test(test_a_user_of_the_main_file_is_used_instead),
         cmocka_unit_test(test_words_of_the_command_line),
         cmocka_unit_test(test_masters_come_and_go),
         cmocka_unit_test(test_the_table_documents_itself),

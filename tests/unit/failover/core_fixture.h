@@ -57,6 +57,14 @@ static inline const struct action *found(const struct fixture *x, enum action_ty
     return NULL;
 }
 
+/* The same where the test cannot go on without it. */
+static inline const struct action *wanted(const struct fixture *x, enum action_type type)
+{
+    const struct action *action = found(x, type);
+    assert_non_null(action);
+    return action;
+}
+
 static inline bool noted(const struct fixture *x, enum note_type type)
 {
     for (uint32_t n = 0; n < x->list.count; n++) {
@@ -114,8 +122,8 @@ static inline void pong(struct fixture *x, uint16_t port)
     step(x, &event);
 }
 
-static inline void info(struct fixture *x, uint16_t port, enum server_role role, const char *replid,
-                        int64_t offset)
+static inline struct event info_event(const struct fixture *x, uint16_t port, enum server_role role,
+                                      const char *replid, int64_t offset)
 {
     struct event event = {.type = EVENT_INFO, .link = link_of(x, port)};
 
@@ -132,16 +140,22 @@ static inline void info(struct fixture *x, uint16_t port, enum server_role role,
         event.info.master_addr = at(6379);
         event.info.master_link_up = true;
     }
+    return event;
+}
+
+static inline void info(struct fixture *x, uint16_t port, enum server_role role, const char *replid,
+                        int64_t offset)
+{
+    struct event event = info_event(x, port, role, replid, offset);
     step(x, &event);
 }
 
 static inline void answer(struct fixture *x, uint16_t port, bool down, const char *leader,
                           uint64_t epoch)
 {
-    const struct action *ask = found(x, ACTION_SEND_ASK);
+    const struct action *ask = wanted(x, ACTION_SEND_ASK);
     struct event event = {.type = EVENT_ANSWER, .link = link_of(x, port)};
 
-    assert_non_null(ask);
     event.answer.master = ask->send_ask.master;
     event.answer.ask_tag = ask->send_ask.ask_tag;
     event.answer.down = down;
@@ -150,12 +164,15 @@ static inline void answer(struct fixture *x, uint16_t port, bool down, const cha
     step(x, &event);
 }
 
-/* master 6379, replicas 6380 and 6381, peers at 26380 and 26381; all up, all healthy. */
-static inline int fixture_setup(void **state)
+/* master 6379, replicas 6380 and 6381, peers at 26380 and 26381; all up, all healthy. We are
+ * run_id, and elections have come as far as epoch. */
+static inline int fixture_setup_as(void **state, const char *run_id, uint64_t epoch)
 {
     struct fixture *x = calloc(1, sizeof(*x));
-    struct failover_start start = {
-        .limits = {.masters_max = 2, .instances_max = 16}, .run_id = ME, .now = 1000, .seed = 7};
+    struct failover_start start = {.limits = {.masters_max = 2, .instances_max = 16},
+                                   .current_epoch = epoch,
+                                   .now = 1000,
+                                   .seed = 7};
     struct master_state m = {
         .name = "shop",
         .addr = at(6379),
@@ -164,6 +181,7 @@ static inline int fixture_setup(void **state)
     struct addr addr;
 
     assert_non_null(x);
+    memcpy(start.run_id, run_id, RUN_ID_MAX);
     x->now = 1000;
     x->block = calloc(1, failover_bytes(&start.limits));
     assert_non_null(x->block);
@@ -193,6 +211,11 @@ static inline int fixture_setup(void **state)
     return 0;
 }
 
+static inline int fixture_setup(void **state)
+{
+    return fixture_setup_as(state, ME, 0);
+}
+
 static inline int fixture_teardown(void **state)
 {
     struct fixture *x = *state;
@@ -203,15 +226,21 @@ static inline int fixture_teardown(void **state)
     return 0;
 }
 
+static inline void all_but_the_master_answer(struct fixture *x)
+{
+    const uint16_t ports[] = {6380, 6381, 26380, 26381};
+
+    for (size_t k = 0; k < sizeof(ports) / sizeof(ports[0]); k++) {
+        pong(x, ports[k]);
+    }
+}
+
 /* The master is silent while all others answer, until we call it down; small steps, as in life. The
  * last list is the one that says so. */
 static inline void master_falls_silent(struct fixture *x)
 {
     for (int n = 0; n < 200; n++) {
-        const uint16_t ports[] = {6380, 6381, 26380, 26381};
-        for (size_t k = 0; k < sizeof(ports) / sizeof(ports[0]); k++) {
-            pong(x, ports[k]);
-        }
+        all_but_the_master_answer(x);
         tick(x, 10);
         if (noted(x, NOTE_SDOWN)) {
             return;

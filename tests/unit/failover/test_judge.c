@@ -30,10 +30,7 @@ static bool refused_for(struct fixture *x, msec_t ms)
             down(x, 6379, LINK_END_REFUSED);
             called = called || noted(x, NOTE_SDOWN);
         }
-        const uint16_t others[] = {6380, 6381, 26380, 26381};
-        for (size_t k = 0; k < sizeof(others) / sizeof(others[0]); k++) {
-            pong(x, others[k]);
-        }
+        all_but_the_master_answer(x);
         tick(x, 5);
         called = called || noted(x, NOTE_SDOWN);
     }
@@ -52,13 +49,13 @@ static void test_silence_lasts_down_after_from_the_middle_of_what_is_possible(vo
     assert_true(x->now - from <= 1145);
 }
 
+/* Not from its last answer, nor from the middle: the next PING was not due yet. */
 static void test_a_broken_connection_is_silent_from_then_on(void **state)
 {
     struct fixture *x = *state;
 
     for (int n = 0; n < 40; n++) {
-        tick(x, 5);
-        pong(x, 6379);
+        tick(x, 5); /* 200 ms of a period of 250 since its answer */
     }
     msec_t from = x->now;
     assert_true(refused_for(x, 2000));
@@ -90,11 +87,9 @@ static void test_a_server_that_loads_is_alive(void **state)
         struct event event = {.type = EVENT_PONG, .link = link_of(x, 6379), .pong = PONG_LOADING};
         step(x, &event);
         assert_false(noted(x, NOTE_SDOWN));
+        all_but_the_master_answer(x);
         tick(x, 10);
-        pong(x, 6380);
-        pong(x, 6381);
-        pong(x, 26380);
-        pong(x, 26381);
+        assert_false(noted(x, NOTE_SDOWN)); /* the timer is what calls it down */
     }
 }
 
@@ -114,6 +109,44 @@ static void test_a_pause_of_ours_is_not_their_silence(void **state)
     assert_true(ended);
 }
 
+static void master_is_silent_for(struct fixture *x, msec_t ms)
+{
+    for (msec_t n = 0; n < ms; n += 10) {
+        all_but_the_master_answer(x);
+        tick(x, 10);
+        assert_false(noted(x, NOTE_SDOWN));
+    }
+}
+
+/* 275 ms of silence at least before the pause, and the rest of down-after when it is over. */
+static void test_silence_before_a_pause_goes_on_after_it(void **state)
+{
+    struct fixture *x = *state;
+
+    master_is_silent_for(x, 400);
+    tick(x, 30000);
+    assert_true(noted(x, NOTE_TILT));
+    msec_t from = x->now;
+    master_falls_silent(x);
+    assert_true(x->now - from >= 600);
+    assert_true(x->now - from <= 750);
+}
+
+/* Silent for 875 ms, then we pause: its answer may wait in the socket and is read first. */
+static void test_nobody_is_judged_before_what_waited_is_read(void **state)
+{
+    struct fixture *x = *state;
+
+    master_is_silent_for(x, 1000);
+    tick(x, 30000);
+    assert_true(noted(x, NOTE_TILT));
+    assert_false(noted(x, NOTE_SDOWN));
+    master_is_silent_for(x, 400);
+    pong(x, 6379);
+    master_is_silent_for(x, 200);
+    assert_false(failover_in_tilt(x->core, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +163,10 @@ int main(void)
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_pause_of_ours_is_not_their_silence, fixture_setup,
                                         fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_silence_before_a_pause_goes_on_after_it, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_nobody_is_judged_before_what_waited_is_read,
+                                        fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

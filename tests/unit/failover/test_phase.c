@@ -17,6 +17,32 @@ static bool leads(const char *from, const char *to, int depth)
     return false;
 }
 
+static bool is_edge(const char *from, const char *to)
+{
+    struct phase_edge_view edge;
+
+    for (uint32_t n = 0; failover_phase_edge_at(n, &edge); n++) {
+        if (strcmp(edge.from, from) == 0 && strcmp(edge.to, to) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All ten phases, as a failover that succeeds passes them: the table may not forget one. */
+static void test_every_phase_stands_on_the_way_of_a_failover(void **state)
+{
+    static const char *const way[] = {"idle",        "wait-elected", "revoke",         "detach",
+                                      "select",      "promote",      "wait-promotion", "accept",
+                                      "reconfigure", "update-config"};
+    const size_t count = sizeof(way) / sizeof(way[0]);
+
+    (void)state;
+    for (size_t n = 0; n < count; n++) {
+        assert_true(is_edge(way[n], way[(n + 1) % count]));
+    }
+}
+
 static void test_every_phase_is_reached_and_left(void **state)
 {
     struct phase_edge_view edge;
@@ -48,6 +74,7 @@ static void test_every_edge_has_its_reason_and_stands_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_phase_stands_on_the_way_of_a_failover),
         cmocka_unit_test(test_every_phase_is_reached_and_left),
         cmocka_unit_test(test_every_edge_has_its_reason_and_stands_once),
     };

@@ -6,8 +6,11 @@
 
 #include <cmocka.h>
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,6 +152,36 @@ static void test_not_executable_is_final(void **state)
     assert_int_equal(reports[0].exit_code, 2);
 }
 
+/* When there is no process to be had: what the next posix_spawn() says, once. */
+static int spawn_failure;
+
+int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *files,
+                const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
+{
+    int (*real)(pid_t *, const char *, const posix_spawn_file_actions_t *,
+                const posix_spawnattr_t *, char *const[], char *const[]);
+    int failure = spawn_failure;
+
+    spawn_failure = 0;
+    if (failure != 0) {
+        return failure;
+    }
+    *(void **)&real = dlsym(RTLD_NEXT, "posix_spawn");
+    return real(pid, path, files, attributes, argv, env);
+}
+
+static void test_no_process_to_be_had_is_not_final(void **state)
+{
+    (void)state;
+    make_script("echo x >> $OUT");
+    notify_tune(notify, 10000, 1);
+    spawn_failure = EAGAIN;
+    run("a");
+    assert_true(turn_until(loop, is_empty, NULL));
+    assert_int_equal(out_lines(), 1);
+    assert_int_equal(reports_count, 0);
+}
+
 static void test_exit_1_is_tried_ten_times(void **state)
 {
     (void)state;
@@ -253,13 +286,10 @@ static void test_queue_is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_arguments_and_environment),
-        TEST(test_exit_2_is_final),
-        TEST(test_not_executable_is_final),
-        TEST(test_exit_1_is_tried_ten_times),
-        TEST(test_retry_waits_longer_each_time),
-        TEST(test_too_long_is_killed),
-        TEST(test_sixteen_at_a_time),
+        TEST(test_arguments_and_environment), TEST(test_exit_2_is_final),
+        TEST(test_not_executable_is_final),   TEST(test_no_process_to_be_had_is_not_final),
+        TEST(test_exit_1_is_tried_ten_times), TEST(test_retry_waits_longer_each_time),
+        TEST(test_too_long_is_killed),        TEST(test_sixteen_at_a_time),
         TEST(test_queue_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -187,7 +187,8 @@ static void test_set(void **state)
     assert_int_equal(now.config.down_after_ms, 1234);
     assert_string_equal(m->auth_pass.text, "geheim");
     assert_string_equal(m->auth_user, "u");
-    assert_string_equal(conf_renames_get(&m->renames, "config"), "cfg");
+    assert_int_equal(m->renames.count, 1);
+    assert_string_equal(m->renames.items[0].to, "cfg");
     assert_int_equal(f.changes, SENTINEL_CHANGED_AUTH);
     assert_string_equal(f.changed_master, "mymaster");
     assert_non_null(strstr(buf_data(&f.notes),

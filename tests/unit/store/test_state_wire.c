@@ -81,6 +81,37 @@ static void test_round_trip(void **state)
     buf_finish(&again);
 }
 
+/* An operator may write his own myid, of any 40 characters. */
+static void test_run_ids_of_any_kind(void **state)
+{
+    static const char *const ids[] = {"", "abcde", "node-7_Frankfurt.0000000000000000000000",
+                                      "\"quoted'\\#"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        struct state_peer peer = {.addr = {.ip = "10.0.0.9", .port = 1}};
+        struct state_master master = {.peers = &peer, .peers_count = 1};
+        struct state_image image = {.masters = &master, .masters_count = 1};
+        struct state_image back = {0};
+        struct buf text = {0};
+        struct err err = {0};
+        memcpy(master.state.name, "m", 2);
+        assert_true(addr_set(&master.state.addr, "10.0.0.1", 6379));
+        memcpy(image.run_id, ids[i], strlen(ids[i]));
+        memcpy(peer.run_id, ids[i], strlen(ids[i]));
+        memcpy(master.state.leader, ids[i], strlen(ids[i]));
+        state_wire_encode(&image, &text);
+        if (!state_wire_decode(buf_data(&text), text.len, &back, &err)) {
+            fail_msg("%s", err.text);
+        }
+        assert_string_equal(back.run_id, ids[i]);
+        assert_string_equal(back.masters[0].state.leader, ids[i]);
+        assert_string_equal(back.masters[0].peers[0].run_id, ids[i]);
+        state_wire_finish(&back);
+        buf_finish(&text);
+    }
+}
+
 /* The checksum of "123456789" in every list of CRCs. */
 static void test_checksum_is_crc32c(void **state)
 {
@@ -165,15 +196,17 @@ static void test_errors_are_precise(void **state)
     expect_line_error(HEAD MASTER "replica 1.2.3.4=1.2.3.4 5\n", "line 5: host");
     expect_line_error(HEAD MASTER "peer 1.2.3.4 65536 -\n", "line 5: port: \"65536\" is none");
     expect_line_error(HEAD MASTER "peer 1.2.3.4 5 " RUN_ID "0\n", "line 5: run id");
+    expect_line_error(HEAD MASTER "peer 1.2.3.4 5 \"\"\n", "line 5: run id");
+    expect_line_error(HEAD MASTER "peer 1.2.3.4 5 \"a\\x00b\"\n", "line 5: run id");
+    expect_line_error(HEAD MASTER "peer 1.2.3.4 5 a,b\n", "line 5: run id");
     expect_line_error("myid a\ncurrent-epoch 9007199254740993\n", "line 3: epoch");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_checksum_is_crc32c),
-        cmocka_unit_test(test_every_damage_is_seen),
+        cmocka_unit_test(test_round_trip),         cmocka_unit_test(test_run_ids_of_any_kind),
+        cmocka_unit_test(test_checksum_is_crc32c), cmocka_unit_test(test_every_damage_is_seen),
         cmocka_unit_test(test_errors_are_precise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
