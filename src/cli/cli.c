@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "cli/demo.h"
+#include "cli/status.h"
 #include "daemon/daemon.h"
 
 enum {
@@ -100,7 +101,7 @@ static void cli_help(FILE *out)
         "\n  holdfast --help | --version\n\n"
         "Called redis-sentinel or valkey-sentinel it is the sentinel command, and so it is\n"
         "with FILE --sentinel. Exit status: 0 fine, 1 a failure, 2 the call or the file is "
-        "wrong.\nManual: holdfast(1), holdfast-sentinel(8).\n",
+        "wrong.\nManual: holdfast(1), holdfast-router(8), holdfast-sentinel(8).\n",
         out);
 }
 

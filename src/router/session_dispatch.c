@@ -1,0 +1,464 @@
+/*
+ * Where a request goes. What carries no state shares a connection with the requests of others; what
+ * changes its connection, waits in the server or must pass others gets one of its own for as long as
+ * that lasts.
+ */
+#include <string.h>
+
+#include "base/text.h"
+#include "router/relay.h"
+
+static const unsigned pins_that_last =
+    PIN_SUBSCRIBED | PIN_TRACKING | PIN_FLAGS | PIN_MONITOR; /* beyond the request that made them */
+
+/* ---- who carries it ---- */
+
+struct profile *session_profile(struct session *s)
+{
+    bool is_right = s->profile != NULL && s->profile->identity == s->identity &&
+                    s->profile->version == s->version && s->profile->database == s->database;
+
+    if (!is_right) {
+        profile_put(s->profile);
+        s->profile = profile_get(s->worker, s->endpoint->target, s->identity, s->version,
+                                 s->database);
+    }
+    return s->profile;
+}
+
+struct backend *session_own_backend(struct session *s)
+{
+    struct profile *p = session_profile(s);
+    struct backend *b = s->backend;
+
+    if (b != NULL && b->owner == s) {
+        return backend_is_alive(b) ? b : NULL; /* it is being opened */
+    }
+    if (p == NULL || !worker_can_serve(s->worker, s->endpoint->target)) {
+        return NULL;
+    }
+    ASSERT(s->in_flight == 0);
+    b = profile_take_idle(p);
+    if (b != NULL) {
+        b->owner = s;
+        s->backend = b;
+        return b;
+    }
+    s->backend = backend_open(p, s);
+    return NULL;
+}
+
+void session_drop_backend(struct session *s)
+{
+    struct backend *b = s->backend;
+
+    s->backend = NULL;
+    s->pins = 0;
+    s->in_flight = 0;
+    if (b != NULL && b->owner == s) {
+        backend_forget_session(b, s);
+        backend_close(b);
+    }
+}
+
+void session_leave_backend(struct session *s)
+{
+    struct backend *b = s->backend;
+
+    if (s->in_flight > 0 || b == NULL) {
+        return;
+    }
+    if (b->owner != s) {
+        s->backend = NULL;
+    } else if (s->pins == 0 && b->phase == BACKEND_READY) {
+        struct profile *p = session_profile(s);
+        s->backend = NULL;
+        if (p == NULL) {
+            b->is_dirty = true;
+        }
+        profile_give_idle(p == NULL ? b->profile : p, b);
+    }
+}
+
+void session_restore_own(struct session *s)
+{
+    bool has_to = (s->pins & pins_that_last) != 0 && s->backend == NULL;
+
+    if (!has_to) {
+        return;
+    }
+    struct backend *b = session_own_backend(s);
+    if (b != NULL) {
+        session_restore(s, b);
+    } else {
+        (void)session_hold(s, NULL);
+    }
+}
+
+/* ---- sending ---- */
+
+static bool request_writes(const struct request *r)
+{
+    return (r->command->flags & COMMAND_WRITES) != 0 || r->command->id == COMMAND_EXEC;
+}
+
+/* A failover is under way: what writes must not reach the old master any more. */
+static bool request_is_barred(const struct session *s, const struct request *r)
+{
+    return s->worker->route.state == ROUTE_HOLD_WRITES &&
+           s->endpoint->target == TARGET_MASTER &&
+           (request_writes(r) || r->command->id == COMMAND_MULTI);
+}
+
+static void session_sent(struct session *s, const struct request *r, struct flight *f)
+{
+    struct worker *w = s->worker;
+
+    f->begun_at_us = loop_usec();
+    if (s->held_at_ms != 0) {
+        f->sent_at_ms = s->held_at_ms; /* the client waits since then */
+    }
+    s->in_flight++;
+    if (s->reply_mode != REPLY_ON) {
+        f->flags |= FLIGHT_QUIET;
+        s->reply_mode = s->reply_mode == REPLY_SKIP_NEXT ? REPLY_ON : s->reply_mode;
+    }
+    if (s->is_held || s->held_at_ms != 0) {
+        session_unhold(s);
+    }
+    if (request_writes(r)) {
+        COUNT_ADD(w, requests_write, 1);
+        if (w->journal != NULL) {
+            cleanse_note(s, r);
+        }
+    } else {
+        COUNT_ADD(w, requests_read, 1);
+    }
+}
+
+/* Redis refuses this client's password or database. */
+static enum verdict session_refused(struct session *s, const struct profile *p)
+{
+    session_error(s, "%s", p->refusal);
+    return REQUEST_TAKEN;
+}
+
+static bool profile_is_refused(const struct profile *p)
+{
+    return p->refusal != NULL &&
+           worker_now(p->worker) - p->refused_at_ms < RELAY_REFUSAL_MS;
+}
+
+static enum verdict session_info_copy(struct session *s, const struct request *r)
+{
+    const struct profile *p = s->profile;
+    msec_t max_ms = s->worker->conf->info_cache_ms;
+
+    if (r->command->id == COMMAND_INFO && r->argc == 1 && max_ms > 0 && p->info.len > 0 &&
+        worker_now(s->worker) - p->info_at_ms < max_ms && s->in_flight == 0) {
+        session_write(s, buf_data(&p->info), p->info.len);
+        COUNT_ADD(s->worker, requests_local, 1);
+        return REQUEST_TAKEN;
+    }
+    return REQUEST_WAITS;
+}
+
+enum verdict session_send_shared(struct session *s, const struct request *r)
+{
+    struct backend *b = s->backend;
+
+    if (s->in_flight > 0) {
+        if (s->in_flight >= RELAY_SESSION_FLIGHTS || b->is_retired || b->owner != NULL ||
+            b->profile != session_profile(s)) {
+            return session_wait_for(s, WAIT_DRAIN);
+        }
+        if (request_is_barred(s, r) || !backend_is_usable(b)) {
+            return session_hold(s, r);
+        }
+    } else {
+        struct profile *p = session_profile(s);
+        if (p == NULL) {
+            session_error(s, "ERR holdfast: too many users and databases");
+            return REQUEST_TAKEN;
+        }
+        bool is_barred = request_is_barred(s, r) || !worker_can_serve(s->worker, s->endpoint->target);
+        if (!is_barred && session_info_copy(s, r) == REQUEST_TAKEN) {
+            return REQUEST_TAKEN;
+        }
+        b = is_barred ? NULL : profile_shared(p);
+        if (b == NULL && profile_is_refused(p)) {
+            return session_refused(s, p);
+        }
+        if (b == NULL) {
+            return session_hold(s, r);
+        }
+        s->backend = b;
+    }
+    session_sent(s, r, backend_send(b, s, r, 0));
+    return REQUEST_TAKEN;
+}
+
+enum verdict session_send_own(struct session *s, const struct request *r, unsigned pin,
+                              unsigned flight_flags)
+{
+    struct backend *b = s->backend;
+    uint16_t replies = 1;
+
+    if (s->in_flight > 0 && b->owner != s) {
+        return session_wait_for(s, WAIT_DRAIN);
+    }
+    if (s->in_flight >= RELAY_SESSION_FLIGHTS) {
+        return session_wait_for(s, WAIT_DRAIN);
+    }
+    b = request_is_barred(s, r) ? NULL : session_own_backend(s);
+    if (b == NULL && s->profile != NULL && profile_is_refused(s->profile)) {
+        return session_refused(s, s->profile);
+    }
+    if (b == NULL) {
+        return session_hold(s, r);
+    }
+    if (r->command->class == COMMAND_PUBSUB && !session_subscribing(s, r, &replies)) {
+        return REQUEST_TAKEN;
+    }
+    if ((s->pins & PIN_MULTI) != 0) {
+        flight_flags |= FLIGHT_IN_TX;
+    }
+    struct flight *f = backend_send(b, s, r, flight_flags);
+    f->replies = replies;
+    s->pins |= (uint16_t)pin;
+    if ((pin & (pins_that_last)) != 0) {
+        b->is_dirty = true;
+    }
+    session_sent(s, r, f);
+    COUNT_ADD(s->worker, requests_pinned, 1);
+    return REQUEST_TAKEN;
+}
+
+/* ---- transactions ---- */
+
+/* SELECT on a connection of its own: the reply tells whether it counts. */
+static int32_t request_database(const struct request *r)
+{
+    int64_t database = -1;
+
+    if (r->command->id != COMMAND_SELECT || r->argc != 2 ||
+        !text_to_i64(r->second.bytes, r->second.len, &database) || database < 0 ||
+        database > INT32_MAX) {
+        return -1;
+    }
+    return (int32_t)database;
+}
+
+static enum verdict session_send_pinned(struct session *s, const struct request *r, unsigned pin)
+{
+    int32_t select = request_database(r);
+    enum verdict verdict = session_send_own(s, r, pin, 0);
+
+    if (verdict == REQUEST_TAKEN && select >= 0 && s->backend != NULL && s->backend->count > 0) {
+        backend_last_flight(s->backend)->select = select;
+    }
+    return verdict;
+}
+
+/* EXEC of a transaction whose WATCH was lost in a failover: nobody knows whether the keys changed, so
+ * the answer is that they did. Redis is told to DISCARD. */
+static enum verdict session_exec_unwatched(struct session *s, const struct request *r)
+{
+    static const char discard[] = "*1\r\n$7\r\nDISCARD\r\n";
+    struct request instead = *r;
+
+    instead.bytes = discard;
+    instead.len = sizeof(discard) - 1;
+    instead.command = command_find("DISCARD", 7, NULL, 0);
+    enum verdict verdict = session_send_own(s, &instead, 0, FLIGHT_AS_NULL);
+    if (verdict == REQUEST_TAKEN) {
+        s->pins &= (uint16_t) ~(PIN_MULTI | PIN_WATCH);
+        s->is_watch_lost = false;
+    }
+    return verdict;
+}
+
+static enum verdict session_transaction(struct session *s, const struct request *r)
+{
+    bool is_open = (s->pins & PIN_MULTI) != 0;
+    unsigned pin = 0;
+
+    if (r->command->id == COMMAND_MULTI) {
+        pin = PIN_MULTI;
+    } else if (r->command->id == COMMAND_WATCH && !is_open) {
+        pin = PIN_WATCH;
+    } else if (r->command->id == COMMAND_EXEC && is_open && s->is_watch_lost) {
+        return session_exec_unwatched(s, r);
+    }
+    if (pin == 0 && s->pins == 0) {
+        s->is_watch_lost = false;
+        return session_send_shared(s, r); /* EXEC without MULTI and the like: only Redis' answer */
+    }
+    enum verdict verdict = session_send_own(s, r, pin, 0);
+    bool is_over = r->command->id == COMMAND_EXEC || r->command->id == COMMAND_DISCARD;
+    if (verdict == REQUEST_TAKEN && is_over) {
+        s->pins &= (uint16_t) ~(PIN_MULTI | PIN_WATCH);
+        s->is_watch_lost = false;
+    } else if (verdict == REQUEST_TAKEN && r->command->id == COMMAND_UNWATCH && !is_open) {
+        s->pins &= (uint16_t)~PIN_WATCH;
+        s->is_watch_lost = false;
+    }
+    return verdict;
+}
+
+/* MULTI was open on a connection that is gone: nothing of it was done. The client learns it where it
+ * looks for it, in the answer to EXEC. */
+static enum verdict session_transaction_lost(struct session *s, const struct request *r)
+{
+    if (s->in_flight > 0) {
+        return session_wait_for(s, WAIT_DRAIN);
+    }
+    if (r->command->id == COMMAND_EXEC) {
+        COUNT_ADD(s->worker, errors_transaction, 1);
+        if (s->is_watch_lost) {
+            struct buf *out = &s->worker->scratch;
+            buf_clear(out);
+            resp_write_null_array(out, s->version);
+            session_writebuf(s, out);
+        } else {
+            session_error(s, "EXECABORT Transaction discarded because the master changed "
+                             "(holdfast: nothing of it was executed)");
+        }
+    } else if (r->command->id == COMMAND_DISCARD) {
+        session_write(s, "+OK\r\n", 5);
+    } else {
+        session_write(s, "+QUEUED\r\n", 9);
+        return REQUEST_TAKEN;
+    }
+    s->is_tx_lost = false;
+    s->is_watch_lost = false;
+    return REQUEST_TAKEN;
+}
+
+/* ---- blocking ---- */
+
+/* WAIT counts the replicas that have what this client wrote, and that went over a shared connection.
+ * A PING in front gives the connection of its own the offset of all that was written before it: Redis
+ * notes the offset for each connection after each of its commands. */
+static enum verdict session_blocking(struct session *s, const struct request *r)
+{
+    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
+    bool is_mine = s->backend != NULL && s->backend->owner == s;
+
+    if (r->command->id == COMMAND_WAIT && !is_mine) {
+        if (s->in_flight > 0) {
+            return session_wait_for(s, WAIT_DRAIN);
+        }
+        struct backend *b = session_own_backend(s);
+        if (b != NULL) {
+            backend_ask(b, ping, sizeof(ping) - 1, 1);
+        }
+    }
+    return session_send_own(s, r, PIN_ONCE, 0);
+}
+
+/* ---- the choice ---- */
+
+/* Those that the relay answers itself, unless the connection is the session's own: there Redis can,
+ * and what it answers depends on what the connection is in. */
+static enum verdict session_dispatch_local(struct session *s, const struct request *r)
+{
+    bool redis_can = r->command->id == COMMAND_PING || r->command->id == COMMAND_ECHO ||
+                     r->command->id == COMMAND_SELECT;
+
+    if (s->pins != 0 && redis_can) {
+        return session_send_pinned(s, r, 0);
+    }
+    if (s->in_flight > 0) {
+        return session_wait_for(s, WAIT_DRAIN);
+    }
+    bool skips = s->reply_mode == REPLY_SKIP_NEXT;
+    s->reply_mode = skips ? REPLY_OFF : s->reply_mode;
+    enum verdict verdict = session_local(s, r);
+    if (skips && s->reply_mode == REPLY_OFF) {
+        s->reply_mode = verdict == REQUEST_TAKEN ? REPLY_ON : REPLY_SKIP_NEXT;
+    }
+    return verdict;
+}
+
+static enum verdict session_dispatch_class(struct session *s, const struct request *r)
+{
+    switch ((enum command_class)r->command->class) {
+    case COMMAND_LOCAL:
+        return session_dispatch_local(s, r);
+    case COMMAND_STATELESS:
+        return s->pins != 0 ? session_send_own(s, r, 0, 0) : session_send_shared(s, r);
+    case COMMAND_TRANSACTION:
+        return session_transaction(s, r);
+    case COMMAND_PUBSUB:
+        return session_send_own(s, r, PIN_SUBSCRIBED, 0);
+    case COMMAND_BLOCKING:
+        if (!command_is_blocking(r->command, r->bytes, r->len)) {
+            return s->pins != 0 ? session_send_own(s, r, 0, 0) : session_send_shared(s, r);
+        }
+        return session_blocking(s, r);
+    case COMMAND_PINNING:
+        return session_send_own(s, r, r->command->id == COMMAND_MONITOR ? PIN_MONITOR : PIN_FLAGS,
+                                0);
+    case COMMAND_ADMINISTRATIVE:
+        return session_send_own(s, r, PIN_ONCE, 0);
+    case COMMAND_REFUSED:
+        break; /* before */
+    }
+    UNREACHABLE("a refused command");
+}
+
+static bool request_needs_no_auth(const struct request *r)
+{
+    return r->command->id == COMMAND_AUTH || r->command->id == COMMAND_HELLO ||
+           r->command->id == COMMAND_QUIT || r->command->id == COMMAND_RESET;
+}
+
+/* An error of ours, in its turn; inside MULTI Redis must refuse EXEC too, as for any error there. */
+static enum verdict session_refuse(struct session *s, const struct request *r, const char *why)
+{
+    if (s->in_flight > 0) {
+        return session_wait_for(s, WAIT_DRAIN);
+    }
+    if ((s->pins & PIN_MULTI) != 0 && s->backend != NULL) {
+        static const char wrong[] = "*1\r\n$22\r\nholdfast-refused-this!\r\n";
+        backend_ask(s->backend, wrong, sizeof(wrong) - 1, 1);
+    }
+    COUNT_ADD(s->worker, errors_refused, 1);
+    session_error(s, "ERR holdfast: %.*s %s", (int)(r->name.len < 64 ? r->name.len : 64),
+                  r->name.bytes, why);
+    return REQUEST_TAKEN;
+}
+
+enum verdict session_dispatch(struct session *s, const struct request *r)
+{
+    bool leaves = r->command->id == COMMAND_QUIT || r->command->id == COMMAND_RESET;
+
+    if (s->identity == NULL && !request_needs_no_auth(r)) {
+        session_error(s, "NOAUTH Authentication required.");
+        return REQUEST_TAKEN;
+    }
+    if (r->command->class == COMMAND_REFUSED) {
+        return session_refuse(s, r, r->command->why);
+    }
+    if (s->endpoint->target == TARGET_REPLICAS &&
+        (r->command->flags & COMMAND_DENIED_ON_REPLICAS) != 0) {
+        return session_refuse(s, r, "is not for this address, which only reads");
+    }
+    if (leaves) {
+        return session_dispatch_local(s, r);
+    }
+    if (s->is_tx_lost) {
+        return session_transaction_lost(s, r);
+    }
+    if ((s->pins & PIN_MULTI) != 0 && r->command->class != COMMAND_TRANSACTION) {
+        bool is_identity = r->command->id == COMMAND_AUTH || r->command->id == COMMAND_HELLO;
+        return is_identity ? session_refuse(s, r, "is not carried inside a transaction")
+                           : session_send_pinned(s, r, 0);
+    }
+    bool speaks_pubsub_only = s->version == RESP_2 && session_subscriptions(s) > 0;
+    if (speaks_pubsub_only && r->command->class != COMMAND_PUBSUB) {
+        return session_send_own(s, r, 0, 0); /* Redis says what may be said now */
+    }
+    return session_dispatch_class(s, r);
+}
