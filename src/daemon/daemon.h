@@ -24,14 +24,15 @@ int daemon_sentinel_main(int argc, char **argv, const char *executable);
 
 /*
  * `holdfast router ...`: argv[0] is "router", the options are those of config/router_options.def.
- * Serves until SIGTERM or SIGINT, which let clients finish (a second one does not), or until another
- * process has taken over. Returns the exit status: 0 when it ended as told, also after --help, --check
- * and --commands; 1 when it could not start; 2 when the call or a file of --config is wrong.
+ * Serves until SIGTERM or SIGINT, which let clients finish (a second one does not), or until
+ * another process has taken over. Returns the exit status: 0 when it ended as told, also after
+ * --help, --check and --commands; 1 when it could not start; 2 when the call or a file of --config
+ * is wrong.
  */
 int daemon_router_main(int argc, char **argv);
 
-/* Asks a router that runs, over its control socket: "status" or "metrics" (router/control.h). Appends
- * the answer. Blocks, a few seconds at most. */
+/* Asks a router that runs, over its control socket: "status" or "metrics" (router/control.h).
+ * Appends the answer. Blocks, a few seconds at most. */
 bool daemon_router_ask(const char *path, const char *request, struct buf *answer,
                        struct err *err) MUST_CHECK;
 

@@ -115,8 +115,8 @@ void backend_lose(struct backend *b, const char *why)
     size_t at = 0;
 
     if (b->phase == BACKEND_READY && backend_is_current(b)) {
-        log_info("lost a connection to Redis %s with %u requests under way: %s", b->addr.ip, b->count,
-                 why);
+        log_info("lost a connection to Redis %s with %u requests under way: %s", b->addr.ip,
+                 b->count, why);
     }
     b->is_retired = true;
     if (b->is_mid_reply && b->count > 0 && backend_flight(b, 0)->session != NULL) {
@@ -171,8 +171,8 @@ static bool reply_is_one_of(const char *reply, size_t len, const char *const cod
     return false;
 }
 
-/* A server that says this is no master (yet): nothing new goes there, what is under way is answered,
- * and the next connection must prove its role. */
+/* A server that says this is no master (yet): nothing new goes there, what is under way is
+ * answered, and the next connection must prove its role. */
 static void backend_look_at_error(struct backend *b, const char *reply, size_t len)
 {
     if (b->profile->target == TARGET_MASTER && !b->is_retired &&
@@ -225,15 +225,15 @@ static enum frame_kind backend_frame_kind(const struct backend *b, const char *f
     bool may_be_pubsub =
         frame[0] == '>' || (b->profile->version == RESP_2 && frame[0] == '*' && b->is_dirty);
     enum frame_kind kind = may_be_pubsub ? session_frame_kind(frame, len) : FRAME_REPLY;
-    bool awaits_confirm =
-        b->count > 0 && backend_flight(b, 0)->command->class == COMMAND_PUBSUB;
+    bool awaits_confirm = b->count > 0 && backend_flight(b, 0)->command->class == COMMAND_PUBSUB;
     if (kind == FRAME_CONFIRM && !awaits_confirm) {
         return frame[0] == '>' ? FRAME_PUSH : FRAME_REPLY;
     }
     return kind;
 }
 
-/* len bytes of a frame: all of it, its last part, or a part in the middle. False when nobody asked. */
+/* len bytes of a frame: all of it, its last part, or a part in the middle. False when nobody asked.
+ */
 static bool backend_on_frame(struct backend *b, const char *frame, size_t len, bool is_end)
 {
     enum frame_kind kind = backend_frame_kind(b, frame, len);
@@ -271,8 +271,8 @@ static bool backend_passes_part(const struct backend *b)
 /* False when the connection is of no use any more; *why then says it. */
 static bool backend_take(struct backend *b, struct buf *in, const char **why)
 {
-    enum resp_status status = resp_scan_reply(&b->scan, buf_data(in) + b->scanned,
-                                              in->len - b->scanned, &b->scanned);
+    enum resp_status status =
+        resp_scan_reply(&b->scan, buf_data(in) + b->scanned, in->len - b->scanned, &b->scanned);
     size_t len = b->scanned;
     bool is_fine = true;
 
@@ -494,8 +494,8 @@ void backend_resume(struct backend *b)
     conn_resume_read(b->conn);
 }
 
-/* Answers who waited for a server that hangs as long as a client bears. What may rightly run long is
- * left; so is what stands behind it for the same client, for order's sake. */
+/* Answers who waited for a server that hangs as long as a client bears. What may rightly run long
+ * is left; so is what stands behind it for the same client, for order's sake. */
 static void backend_expire(struct backend *b, msec_t now_ms)
 {
     msec_t hold_ms = b->worker->conf->hold_ms;
@@ -504,7 +504,8 @@ static void backend_expire(struct backend *b, msec_t now_ms)
 
     bool blocks = head->command->class == COMMAND_BLOCKING;
     bool is_too_long = now_ms - b->heard_at_ms > RELAY_SILENT_MAX_MS && !blocks;
-    if (is_too_long || (b->owner != NULL && !blocks && (head->command->flags & COMMAND_SLOW) == 0)) {
+    if (is_too_long ||
+        (b->owner != NULL && !blocks && (head->command->flags & COMMAND_SLOW) == 0)) {
         backend_lose(b, "it does not answer");
         return;
     }

@@ -1,6 +1,6 @@
 /*
- * The first words on a connection, in one write, and what must come back before it carries a request:
- * we are who we say, the database is there, and the server says that it is a master.
+ * The first words on a connection, in one write, and what must come back before it carries a
+ * request: we are who we say, the database is there, and the server says that it is a master.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,8 +101,9 @@ static bool greet_on_role(const struct backend *b, const struct resp_value *role
     return is_master || may_be_any;
 }
 
-static bool greet_on_value(struct backend *b, enum greeting greeting, const struct resp_value *value,
-                           const char *reply, size_t len, const char **why)
+static bool greet_on_value(struct backend *b, enum greeting greeting,
+                           const struct resp_value *value, const char *reply, size_t len,
+                           const char **why)
 {
     struct worker *w = b->worker;
     bool is_error = resp_is(value, RESP_ERROR);
@@ -148,10 +149,10 @@ bool backend_on_greeting(struct backend *b, const char *reply, size_t len, const
     *why = "its greeting cannot be read";
     buf_append(&copy, reply, len);
     resp_reply_reset(&w->reply_reader);
-    bool is_fine = resp_reply_read(&w->reply_reader, &copy, &resp_reply_limits_default, &value) ==
-                       RESP_READY &&
-                   greet_on_value(b, (enum greeting)b->greetings[b->greetings_at], value, reply, len,
-                                  why);
+    bool is_fine =
+        resp_reply_read(&w->reply_reader, &copy, &resp_reply_limits_default, &value) ==
+            RESP_READY &&
+        greet_on_value(b, (enum greeting)b->greetings[b->greetings_at], value, reply, len, why);
     buf_finish(&copy);
     if (!is_fine) {
         b->profile->retry_at_ms = worker_now(w) + RELAY_RETRY_MS;

@@ -70,7 +70,8 @@ void cleanse_note(struct session *s, const struct request *r)
     }
     bool is_unknown = (r->command->flags & COMMAND_KEYS_UNKNOWN) != 0;
     bool has_keys = r->command->first_key != 0;
-    size_t keys = is_unknown ? 0 : command_each_key(r->command, r->bytes, r->len, note_key, &noting);
+    size_t keys =
+        is_unknown ? 0 : command_each_key(r->command, r->bytes, r->len, note_key, &noting);
     if (is_unknown || (has_keys && keys == 0)) {
         journal_unknown(w->journal, s->database, noting.now_ms);
     }

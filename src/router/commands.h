@@ -34,7 +34,8 @@ enum { COMMAND_CLASS_COUNT = COMMAND_REFUSED + 1 };
 
 enum command_flags {
     COMMAND_WRITES = 1 << 0,     /* or may write: a script, an unknown command; and what must not be
-                                    lost with the old master or done twice: PUBLISH, CONFIG SET.
+                                    lost with the old master or be asked again at the next one:
+                                    PUBLISH, CONFIG SET, SHUTDOWN, WAIT.
                                     command_is_write() looks at the arguments too */
     COMMAND_IDEMPOTENT = 1 << 1, /* a write that may be done twice; command_is_idempotent() looks at
                                     the arguments too */

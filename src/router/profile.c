@@ -6,7 +6,7 @@
 #include "router/relay.h"
 
 enum {
-    PROFILE_BUSY = 64,       /* requests under way, from which on a second shared connection helps */
+    PROFILE_BUSY = 64, /* requests under way, from which on a second shared connection helps */
     PROFILE_UNUSED_MS = 60000, /* a profile nobody used so long is forgotten */
 };
 
@@ -245,8 +245,8 @@ void profiles_tidy(struct worker *w, msec_t now_ms)
 {
     for (struct profile **at = &w->profiles; *at != NULL;) {
         struct profile *p = *at;
-        bool is_unused = p->sessions == 0 && (now_ms == MSEC_NEVER ||
-                                              now_ms - p->used_at_ms > PROFILE_UNUSED_MS);
+        bool is_unused = p->sessions == 0 &&
+                         (now_ms == MSEC_NEVER || now_ms - p->used_at_ms > PROFILE_UNUSED_MS);
         if (is_unused) {
             profile_close_backends(p);
         } else if (now_ms != MSEC_NEVER) {

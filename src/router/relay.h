@@ -30,26 +30,27 @@
 #include "router/router.h"
 
 enum {
-    RELAY_SHARED_MAX = 2,          /* connections that requests of many share, for each profile */
-    RELAY_IDLE_MAX = 16,           /* connections of their own that wait for the next user */
-    RELAY_IDLE_MS = 10000,         /* and how long */
-    RELAY_KEEPALIVE_MS = 15000,    /* an idle shared connection is asked PING: Redis' timeout */
-    RELAY_PROFILES_MAX = 1024,     /* users x versions x databases of one worker */
-    RELAY_SESSION_FLIGHTS = 1024,  /* requests of one client under way; then it is not read */
-    RELAY_LOG_MAX_BYTES = 8 << 20, /* requests under way on one backend; then nobody sends more */
-    RELAY_STREAM_BYTES = 64 << 10, /* a longer request or reply is passed on in pieces */
+    RELAY_SHARED_MAX = 2,           /* connections that requests of many share, for each profile */
+    RELAY_IDLE_MAX = 16,            /* connections of their own that wait for the next user */
+    RELAY_IDLE_MS = 10000,          /* and how long */
+    RELAY_KEEPALIVE_MS = 15000,     /* an idle shared connection is asked PING: Redis' timeout */
+    RELAY_PROFILES_MAX = 1024,      /* users x versions x databases of one worker */
+    RELAY_SESSION_FLIGHTS = 1024,   /* requests of one client under way; then it is not read */
+    RELAY_LOG_MAX_BYTES = 8 << 20,  /* requests under way on one backend; then nobody sends more */
+    RELAY_STREAM_BYTES = 64 << 10,  /* a longer request or reply is passed on in pieces */
     RELAY_OUT_HIGH_BYTES = 1 << 20, /* waiting for a slow reader; then its source is not read */
-    RELAY_OUT_MAX_BYTES = 256 << 20, /* of one client: RELAY_SESSION_FLIGHTS of the longest unstreamed */
+    RELAY_OUT_MAX_BYTES =
+        256 << 20, /* of one client: RELAY_SESSION_FLIGHTS of the longest unstreamed */
     RELAY_REQUEST_MAX_BYTES = 1 << 20, /* of a request that must be seen whole: CLIENT, SUBSCRIBE */
-    RELAY_RETRY_MS = 20,           /* between two attempts to connect to a master that is not one */
-    RELAY_BOUNCE_RETRY_MS = 50,    /* before a request is asked again that the server could not take */
-    RELAY_SUSPECT_MS = 100,        /* a backend silent for so long gets nothing new */
+    RELAY_RETRY_MS = 20,        /* between two attempts to connect to a master that is not one */
+    RELAY_BOUNCE_RETRY_MS = 50, /* before a request is asked again that the server could not take */
+    RELAY_SUSPECT_MS = 100,     /* a backend silent for so long gets nothing new */
     RELAY_SILENT_MAX_MS = 60000, /* no script and no SORT is given longer than this */
     RELAY_CONNECT_MS = 1000,
-    RELAY_TICK_MS = 10,            /* the grain of all waiting */
-    RELAY_SLOW_READER_MS = 1000,    /* a client that reads nothing so long while others wait for it */
-    RELAY_AUTH_TRUST_MS = 10000,   /* a password proved so lately is not asked again */
-    RELAY_REFUSAL_MS = 1000, /* a wrong password or database is not asked again so soon */
+    RELAY_TICK_MS = 10,          /* the grain of all waiting */
+    RELAY_SLOW_READER_MS = 1000, /* a client that reads nothing so long while others wait for it */
+    RELAY_AUTH_TRUST_MS = 10000, /* a password proved so lately is not asked again */
+    RELAY_REFUSAL_MS = 1000,     /* a wrong password or database is not asked again so soon */
     RELAY_GREETINGS_MAX = 6,
     RELAY_SUBSCRIPTIONS_MAX = 10000, /* of one client: remembered, to be renewed after a failover */
 };
@@ -65,9 +66,9 @@ struct cleanse;
 
 struct identity {
     struct identity *next;
-    char *user;     /* NULL is the default user */
-    char *password; /* NULL is none */
-    size_t users;   /* profiles and sessions that point here */
+    char *user;          /* NULL is the default user */
+    char *password;      /* NULL is none */
+    size_t users;        /* profiles and sessions that point here */
     msec_t proved_at_ms; /* Redis accepted it; 0 is never */
 };
 
@@ -106,18 +107,18 @@ enum backend_phase {
 };
 
 enum flight_flags {
-    FLIGHT_STREAMED = 1 << 0,  /* its bytes are not in the log: cannot be asked again */
-    FLIGHT_QUIET = 1 << 1,     /* the client does not want the reply (CLIENT REPLY) */
-    FLIGHT_OURS = 1 << 2,      /* asked by us: the reply is for nobody */
-    FLIGHT_AS_NULL = 1 << 3,   /* the client is told null: EXEC after the watch was lost */
-    FLIGHT_IN_TX = 1 << 4,     /* sent inside MULTI, or EXEC: Redis only queues it */
+    FLIGHT_STREAMED = 1 << 0, /* its bytes are not in the log: cannot be asked again */
+    FLIGHT_QUIET = 1 << 1,    /* the client does not want the reply (CLIENT REPLY) */
+    FLIGHT_OURS = 1 << 2,     /* asked by us: the reply is for nobody */
+    FLIGHT_AS_NULL = 1 << 3,  /* the client is told null: EXEC after the watch was lost */
+    FLIGHT_IN_TX = 1 << 4,    /* sent inside MULTI, or EXEC: Redis only queues it */
 };
 
 /* One request on its way. */
 struct flight {
     struct session *session; /* NULL when it has gone, or was answered already */
     const struct command *command;
-    uint32_t len;            /* of its bytes in the log */
+    uint32_t len; /* of its bytes in the log */
     uint16_t flags;
     uint16_t replies; /* frames still to come: SUBSCRIBE a b c answers three times */
     int32_t select;   /* the database that +OK makes the session's; -1 */
@@ -136,19 +137,19 @@ struct backend {
     uint64_t generation;   /* of the route it was opened for */
     struct session *owner; /* a connection of its own; NULL: shared, or idle */
     bool is_shared;
-    bool is_retired; /* takes nothing new; closed when it has answered all */
-    bool is_dirty;   /* carries state of its last owner: not for another */
-    bool is_paused;  /* its reader is slow */
-    bool is_mid_reply; /* a part of the head's reply was passed on */
-    bool part_is_push; /* that part is of a push, which answers nothing */
+    bool is_retired;                        /* takes nothing new; closed when it has answered all */
+    bool is_dirty;                          /* carries state of its last owner: not for another */
+    bool is_paused;                         /* its reader is slow */
+    bool is_mid_reply;                      /* a part of the head's reply was passed on */
+    bool part_is_push;                      /* that part is of a push, which answers nothing */
     uint8_t greetings[RELAY_GREETINGS_MAX]; /* enum greeting: what was asked, in order */
     uint8_t greetings_count;
     uint8_t greetings_at; /* the next to be answered */
     bool is_hello_master; /* HELLO's role, for a user who may not ask ROLE */
-    int64_t redis_id;  /* CLIENT ID there; 0 when not known */
+    int64_t redis_id;     /* CLIENT ID there; 0 when not known */
     struct resp_scan scan;
-    size_t scanned;    /* bytes at the front of the input that the scan has seen */
-    struct buf log;    /* the bytes of all flights, oldest first */
+    size_t scanned; /* bytes at the front of the input that the scan has seen */
+    struct buf log; /* the bytes of all flights, oldest first */
     struct flight *ring;
     uint32_t head;
     uint32_t count;
@@ -164,7 +165,8 @@ enum session_wait {
     WAIT_NOT,
     WAIT_DRAIN,  /* until nothing is in flight */
     WAIT_MASTER, /* held: until there is a backend, or the hold runs out */
-    WAIT_READER, /* until the client has read what waits for it, or the backend took what it sends */
+    WAIT_READER, /* until the client has read what waits for it, or the backend took what it sends
+                  */
 };
 
 enum session_pins {
@@ -172,10 +174,10 @@ enum session_pins {
     PIN_WATCH = 1 << 1,
     PIN_SUBSCRIBED = 1 << 2,
     PIN_TRACKING = 1 << 3,
-    PIN_FLAGS = 1 << 4,   /* CLIENT NO-EVICT, NO-TOUCH */
+    PIN_FLAGS = 1 << 4, /* CLIENT NO-EVICT, NO-TOUCH */
     PIN_MONITOR = 1 << 5,
-    PIN_STREAM = 1 << 6,  /* a request too long to be seen whole is passing */
-    PIN_ONCE = 1 << 7,    /* for one request: blocking, administrative */
+    PIN_STREAM = 1 << 6, /* a request too long to be seen whole is passing */
+    PIN_ONCE = 1 << 7,   /* for one request: blocking, administrative */
 };
 
 enum session_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT };
@@ -226,12 +228,12 @@ struct session {
 
     struct backend *backend; /* where its requests in flight are, or its own; else NULL */
     uint32_t in_flight;
-    uint16_t pins;           /* enum session_pins */
-    bool is_tx_lost;         /* MULTI was open on a backend that is gone */
+    uint16_t pins;   /* enum session_pins */
+    bool is_tx_lost; /* MULTI was open on a backend that is gone */
     bool is_watch_lost;
-    bool is_losing;          /* while the flights of a lost backend are gone through: */
-    bool is_lost_tx_open;    /* a transaction was open at that place */
-    int32_t tx_select;       /* SELECT queued in MULTI; -1 */
+    bool is_losing;       /* while the flights of a lost backend are gone through: */
+    bool is_lost_tx_open; /* a transaction was open at that place */
+    int32_t tx_select;    /* SELECT queued in MULTI; -1 */
     const struct command *stream_command;
     struct subscriptions *subscriptions;
     struct buf tracking; /* the CLIENT TRACKING ON request, to be repeated */
@@ -252,8 +254,8 @@ struct worker {
     struct loop *loop;
     unsigned index;
     const struct router_conf *conf;
-    struct loop *control;  /* the router's loop */
-    loop_call on_trouble;  /* posted there, with router */
+    struct loop *control; /* the router's loop */
+    loop_call on_trouble; /* posted there, with router */
     loop_call on_drained;
     pthread_t thread;
     bool is_started;
@@ -285,9 +287,9 @@ struct worker {
     size_t profiles_count;
     struct backend *backends;
     struct identity *identities;
-    struct identity *own; /* the router's own at Redis */
-    int databases_known;  /* 0 .. this - 1 are there */
-    struct journal *journal; /* NULL without --cache */
+    struct identity *own;     /* the router's own at Redis */
+    int databases_known;      /* 0 .. this - 1 are there */
+    struct journal *journal;  /* NULL without --cache */
     struct cleanse *cleanses; /* databases that are being put right */
     bool has_missed;          /* a write was answered as a miss: to be put right too */
     struct loop_timer *tick;
@@ -302,7 +304,8 @@ struct worker {
 
 /* Counters are written by the worker's thread only, and read by others at any time. */
 #define COUNT_ADD(worker, name, n)                                                                 \
-    __atomic_store_n(&(worker)->counts.name, (worker)->counts.name + (uint64_t)(n), __ATOMIC_RELAXED)
+    __atomic_store_n(&(worker)->counts.name, (worker)->counts.name + (uint64_t)(n),                \
+                     __ATOMIC_RELAXED)
 
 /* ---- session.c: the life of a client, its requests one by one ---- */
 
@@ -330,7 +333,7 @@ void session_free(struct session *session);   /* of a closed one, by the worker 
 void session_resume(struct session *session); /* by the worker: its turn to go on */
 void session_go_on(struct session *session); /* what it waited for may be there: in the next turn */
 enum verdict session_wait_for(struct session *session, enum session_wait what); /* REQUEST_WAITS */
-struct session *session_by_id(struct worker *worker, uint64_t id); /* NULL: none */
+struct session *session_by_id(struct worker *worker, uint64_t id);              /* NULL: none */
 
 /* A reply of ours, or one passed on; nothing while the client wants none (CLIENT REPLY). */
 void session_write(struct session *session, const void *bytes, size_t len);
@@ -341,8 +344,8 @@ void session_error(struct session *session, const char *format, ...) PRINTF_LIKE
 
 enum verdict session_dispatch(struct session *session, const struct request *request);
 
-/* Sends a request on a connection of the session's own, which it has from then until nothing pins it
- * any more. */
+/* Sends a request on a connection of the session's own, which it has from then until nothing pins
+ * it any more. */
 enum verdict session_send_own(struct session *session, const struct request *request, unsigned pin,
                               unsigned flight_flags);
 enum verdict session_send_shared(struct session *session, const struct request *request);
@@ -369,10 +372,12 @@ void session_answer_down(struct session *session, const struct request *request)
 
 /* ---- session_reply.c: what comes back ---- */
 
-/* A whole reply to flight, or its last part; the flight is off the ring, its bytes still in request. */
+/* A whole reply to flight, or its last part; the flight is off the ring, its bytes still in
+ * request. */
 void session_on_reply(struct session *session, struct backend *backend, const struct flight *flight,
                       const char *request, const char *reply, size_t len);
-void session_on_part(struct session *session, struct backend *backend, const char *part, size_t len);
+void session_on_part(struct session *session, struct backend *backend, const char *part,
+                     size_t len);
 
 /* backend is gone, or hangs, with these in flight, in order. */
 void session_on_flight_lost(struct session *session, struct backend *backend,
@@ -388,14 +393,14 @@ enum verdict session_local(struct session *session, const struct request *reques
 void session_reset(struct session *session); /* as RESET: a client that just came */
 
 /*
- * CLIENT and its subcommands, called with nothing in flight, on no MULTI. Those that Redis must do are
- * sent on (session_send_own with PIN_TRACKING or PIN_FLAGS, PIN_ONCE, or session_send_shared). Redis'
- * own words for every error.
+ * CLIENT and its subcommands, called with nothing in flight, on no MULTI. Those that Redis must do
+ * are sent on (session_send_own with PIN_TRACKING or PIN_FLAGS, PIN_ONCE, or session_send_shared).
+ * Redis' own words for every error.
  */
 enum verdict session_client(struct session *session, const struct request *request);
 
-/* Tells one that asked for it (CLIENT MAINT_NOTIFICATIONS) of a failover: `>3 FAILING_OVER n seconds`,
- * then `>2 FAILED_OVER n`. Once each for an outage. */
+/* Tells one that asked for it (CLIENT MAINT_NOTIFICATIONS) of a failover: `>3 FAILING_OVER n
+ * seconds`, then `>2 FAILED_OVER n`. Once each for an outage. */
 void session_tell_failing_over(struct session *session);
 void session_tell_failed_over(struct session *session);
 
@@ -416,11 +421,11 @@ void session_forget_subscriptions(struct session *session);
 enum frame_kind {
     FRAME_REPLY,   /* answers a request */
     FRAME_CONFIRM, /* (un)subscribe of one channel: answers a part of a request */
-    FRAME_PUSH,    /* answers nothing: message, pmessage, smessage, invalidate, any other RESP3 push */
+    FRAME_PUSH, /* answers nothing: message, pmessage, smessage, invalidate, any other RESP3 push */
 };
 
-/* By the beginning of a frame (its first 64 bytes are enough). In RESP2 a message is an array, so this
- * may only be asked for a connection that has subscribed. */
+/* By the beginning of a frame (its first 64 bytes are enough). In RESP2 a message is an array, so
+ * this may only be asked for a connection that has subscribed. */
 enum frame_kind session_frame_kind(const char *frame, size_t len);
 
 /* After a failover: subscribes backend to all again (replies are swallowed: FLIGHT_OURS), repeats
@@ -458,7 +463,7 @@ void backend_ask(struct backend *backend, const char *bytes, size_t len, uint16_
 /* session goes: its flights are nobody's. */
 void backend_forget_session(struct backend *backend, const struct session *session);
 
-void backend_retire(struct backend *backend);           /* no more requests; closed when answered */
+void backend_retire(struct backend *backend); /* no more requests; closed when answered */
 void backend_lose(struct backend *backend, const char *why); /* closed; the sessions are told */
 void backend_check(struct backend *backend, msec_t now_ms);  /* on every tick */
 void backend_resume(struct backend *backend);                /* its reader has read */
@@ -503,9 +508,9 @@ void worker_on_backend_ready(struct worker *worker, struct backend *backend);
 
 /* The keys of a request that is sent, or answered as a miss, are remembered. */
 void cleanse_note(struct session *session, const struct request *request);
-void cleanse_begin(struct worker *worker);   /* the master changed: before anything is asked there */
+void cleanse_begin(struct worker *worker); /* the master changed: before anything is asked there */
 bool cleanse_is_done(const struct worker *worker);
-void cleanse_push(struct worker *worker);  /* on ticks: tries again to connect */
+void cleanse_push(struct worker *worker); /* on ticks: tries again to connect */
 void cleanse_finish(struct worker *worker);
 void cleanse_on_ready(struct worker *worker, struct backend *backend);
 void cleanse_on_gone(struct worker *worker, const struct backend *backend);

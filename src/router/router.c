@@ -1,6 +1,6 @@
 /*
- * The control thread's side: listens, finds the master, and posts what it decided to the workers. The
- * workers post back only that they lost the master, and that their clients have gone.
+ * The control thread's side: listens, finds the master, and posts what it decided to the workers.
+ * The workers post back only that they lost the master, and that their clients have gone.
  */
 #include "router/router.h"
 

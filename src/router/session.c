@@ -190,8 +190,8 @@ static enum verdict session_inline(struct session *s, const char *line, size_t l
     return status == RESP_BAD ? session_bad(s, resp_command_error(reader)) : REQUEST_TAKEN;
 }
 
-/* A request that is asked again, or a reply that was ready before its turn: its name then begins with
- * a '\0', which only we write. */
+/* A request that is asked again, or a reply that was ready before its turn: its name then begins
+ * with a '\0', which only we write. */
 static enum verdict session_redo_one(struct session *s)
 {
     struct resp_scan scan = {0};
@@ -270,9 +270,9 @@ static enum verdict session_long(struct session *s, struct buf *in)
     struct request r;
 
     request_read(&r, buf_data(in), s->scanned, s->scan.argc);
-    if (r.name.bytes == NULL || (r.argc > 1 && r.second.bytes == NULL &&
-                                 s->scanned < RELAY_STREAM_BYTES && r.command->id == COMMAND_OTHER &&
-                                 s->scan.largest_bulk <= RELAY_STREAM_BYTES)) {
+    if (r.name.bytes == NULL ||
+        (r.argc > 1 && r.second.bytes == NULL && s->scanned < RELAY_STREAM_BYTES &&
+         r.command->id == COMMAND_OTHER && s->scan.largest_bulk <= RELAY_STREAM_BYTES)) {
         return s->scanned > RELAY_STREAM_BYTES ? session_bad(s, "holdfast: the name of the command "
                                                                 "is too long")
                                                : REQUEST_WAITS;
@@ -353,9 +353,9 @@ static enum verdict session_input_one(struct session *s, struct buf *in)
     if (s->begun_at_ms == 0) {
         s->begun_at_ms = worker_now(s->worker);
     }
-    enum resp_status status = resp_scan_request(&s->scan, buf_data(in) + s->scanned,
-                                                in->len - s->scanned, session_limits(s, &limits),
-                                                &s->scanned);
+    enum resp_status status =
+        resp_scan_request(&s->scan, buf_data(in) + s->scanned, in->len - s->scanned,
+                          session_limits(s, &limits), &s->scanned);
     if (status == RESP_BAD) {
         return session_bad(s, s->scan.error);
     }
@@ -368,7 +368,8 @@ static enum verdict session_input_one(struct session *s, struct buf *in)
         s->scanned = 0;
         return session_whole(s, in);
     }
-    bool is_long = s->scan.type == '*' && s->scan.seen_bytes + s->scan.bulk_left > RELAY_STREAM_BYTES;
+    bool is_long =
+        s->scan.type == '*' && s->scan.seen_bytes + s->scan.bulk_left > RELAY_STREAM_BYTES;
     if (!is_long) {
         return REQUEST_WAITS; /* for more bytes */
     }

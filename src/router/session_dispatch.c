@@ -1,7 +1,7 @@
 /*
  * Where a request goes. What carries no state shares a connection with the requests of others; what
- * changes its connection, waits in the server or must pass others gets one of its own for as long as
- * that lasts.
+ * changes its connection, waits in the server or must pass others gets one of its own for as long
+ * as that lasts.
  */
 #include <string.h>
 
@@ -20,8 +20,8 @@ struct profile *session_profile(struct session *s)
 
     if (!is_right) {
         profile_put(s->profile);
-        s->profile = profile_get(s->worker, s->endpoint->target, s->identity, s->version,
-                                 s->database);
+        s->profile =
+            profile_get(s->worker, s->endpoint->target, s->identity, s->version, s->database);
     }
     return s->profile;
 }
@@ -105,8 +105,7 @@ static bool request_writes(const struct request *r)
 /* A failover is under way: what writes must not reach the old master any more. */
 static bool request_is_barred(const struct session *s, const struct request *r)
 {
-    return s->worker->route.state == ROUTE_HOLD_WRITES &&
-           s->endpoint->target == TARGET_MASTER &&
+    return s->worker->route.state == ROUTE_HOLD_WRITES && s->endpoint->target == TARGET_MASTER &&
            (request_writes(r) || r->command->id == COMMAND_MULTI);
 }
 
@@ -145,8 +144,7 @@ static enum verdict session_refused(struct session *s, const struct profile *p)
 
 static bool profile_is_refused(const struct profile *p)
 {
-    return p->refusal != NULL &&
-           worker_now(p->worker) - p->refused_at_ms < RELAY_REFUSAL_MS;
+    return p->refusal != NULL && worker_now(p->worker) - p->refused_at_ms < RELAY_REFUSAL_MS;
 }
 
 static enum verdict session_info_copy(struct session *s, const struct request *r)
@@ -181,7 +179,8 @@ enum verdict session_send_shared(struct session *s, const struct request *r)
             session_error(s, "ERR holdfast: too many users and databases");
             return REQUEST_TAKEN;
         }
-        bool is_barred = request_is_barred(s, r) || !worker_can_serve(s->worker, s->endpoint->target);
+        bool is_barred =
+            request_is_barred(s, r) || !worker_can_serve(s->worker, s->endpoint->target);
         if (!is_barred && session_info_copy(s, r) == REQUEST_TAKEN) {
             return REQUEST_TAKEN;
         }
@@ -260,8 +259,8 @@ static enum verdict session_send_pinned(struct session *s, const struct request 
     return verdict;
 }
 
-/* EXEC of a transaction whose WATCH was lost in a failover: nobody knows whether the keys changed, so
- * the answer is that they did. Redis is told to DISCARD. */
+/* EXEC of a transaction whose WATCH was lost in a failover: nobody knows whether the keys changed,
+ * so the answer is that they did. Redis is told to DISCARD. */
 static enum verdict session_exec_unwatched(struct session *s, const struct request *r)
 {
     static const char discard[] = "*1\r\n$7\r\nDISCARD\r\n";
@@ -306,8 +305,8 @@ static enum verdict session_transaction(struct session *s, const struct request 
     return verdict;
 }
 
-/* MULTI was open on a connection that is gone: nothing of it was done. The client learns it where it
- * looks for it, in the answer to EXEC. */
+/* MULTI was open on a connection that is gone: nothing of it was done. The client learns it where
+ * it looks for it, in the answer to EXEC. */
 static enum verdict session_transaction_lost(struct session *s, const struct request *r)
 {
     if (s->in_flight > 0) {
@@ -337,9 +336,9 @@ static enum verdict session_transaction_lost(struct session *s, const struct req
 
 /* ---- blocking ---- */
 
-/* WAIT counts the replicas that have what this client wrote, and that went over a shared connection.
- * A PING in front gives the connection of its own the offset of all that was written before it: Redis
- * notes the offset for each connection after each of its commands. */
+/* WAIT counts the replicas that have what this client wrote, and that went over a shared
+ * connection. A PING in front gives the connection of its own the offset of all that was written
+ * before it: Redis notes the offset for each connection after each of its commands. */
 static enum verdict session_blocking(struct session *s, const struct request *r)
 {
     static const char ping[] = "*1\r\n$4\r\nPING\r\n";
@@ -414,7 +413,8 @@ static bool request_needs_no_auth(const struct request *r)
            r->command->id == COMMAND_QUIT || r->command->id == COMMAND_RESET;
 }
 
-/* An error of ours, in its turn; inside MULTI Redis must refuse EXEC too, as for any error there. */
+/* An error of ours, in its turn; inside MULTI Redis must refuse EXEC too, as for any error there.
+ */
 static enum verdict session_refuse(struct session *s, const struct request *r, const char *why)
 {
     if (s->in_flight > 0) {

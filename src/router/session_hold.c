@@ -1,7 +1,7 @@
 /*
- * Waiting for a master. A client's first request that finds none waits as long as the hold; when that
- * has run out the client is answered at once until there is a master again: a page of sixty reads
- * waits once, not sixty times.
+ * Waiting for a master. A client's first request that finds none waits as long as the hold; when
+ * that has run out the client is answered at once until there is a master again: a page of sixty
+ * reads waits once, not sixty times.
  */
 #include "loop/log.h"
 #include "router/relay.h"
@@ -24,7 +24,8 @@ static void held_append(struct worker *w, struct session *s)
 
 static void held_remove(struct worker *w, struct session *s)
 {
-    struct session **next = s->previous_held == NULL ? &w->held_first : &s->previous_held->next_held;
+    struct session **next =
+        s->previous_held == NULL ? &w->held_first : &s->previous_held->next_held;
     struct session **previous = s->next_held == NULL ? &w->held_last : &s->next_held->previous_held;
 
     *next = s->next_held;
@@ -118,8 +119,8 @@ void session_hold_expire(struct worker *w, msec_t now_ms)
 
 static bool session_may_miss(const struct session *s)
 {
-    bool is_named = s->database < ROUTER_DATABASES_MAX &&
-                    s->worker->conf->session_databases[s->database];
+    bool is_named =
+        s->database < ROUTER_DATABASES_MAX && s->worker->conf->session_databases[s->database];
 
     return s->worker->conf->when_down == ROUTER_DOWN_MISS && !is_named && s->pins == 0 &&
            s->database < ROUTER_DATABASES_MAX;

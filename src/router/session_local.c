@@ -1,6 +1,6 @@
 /*
- * What the relay answers itself. A client's AUTH, HELLO and SELECT choose its profile; the backends of
- * a profile have shown Redis the same, so the answer is Redis' own.
+ * What the relay answers itself. A client's AUTH, HELLO and SELECT choose its profile; the backends
+ * of a profile have shown Redis the same, so the answer is Redis' own.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,9 @@
 #include "base/text.h"
 #include "router/relay.h"
 
-enum { LOCAL_DATABASE_MAX = 1 << 20 /* no server has more; keeps a mistake from opening connections */ };
+enum {
+    LOCAL_DATABASE_MAX = 1 << 20 /* no server has more; keeps a mistake from opening connections */
+};
 
 /* ---- small ones ---- */
 
@@ -105,13 +107,13 @@ static bool user_same(const char *user, const struct resp_text *given)
 {
     const char *name = user == NULL || user[0] == '\0' ? "default" : user;
 
-    return given->bytes == NULL ? strcmp(name, "default") == 0
-                                : strlen(name) == given->len &&
-                                      memcmp(name, given->bytes, given->len) == 0;
+    return given->bytes == NULL
+               ? strcmp(name, "default") == 0
+               : strlen(name) == given->len && memcmp(name, given->bytes, given->len) == 0;
 }
 
-/* The answer to AUTH; RESP_MORE: Redis must be asked and the session waits. *error is then, or when it
- * is not NULL, what to say instead of +OK. */
+/* The answer to AUTH; RESP_MORE: Redis must be asked and the session waits. *error is then, or when
+ * it is not NULL, what to say instead of +OK. */
 enum auth_outcome { AUTH_RIGHT, AUTH_WRONG, AUTH_NOT_NEEDED, AUTH_WAITS };
 
 /* Its own user of Redis: proved by a connection that greets with it. */
@@ -179,8 +181,9 @@ static bool local_is_pinned(struct session *s, const char *name)
 {
     if (s->pins != 0) {
         COUNT_ADD(s->worker, errors_refused, 1);
-        session_error(s, "ERR holdfast: %s is not carried while WATCH, a subscription, tracking or "
-                         "MONITOR is open",
+        session_error(s,
+                      "ERR holdfast: %s is not carried while WATCH, a subscription, tracking or "
+                      "MONITOR is open",
                       name);
     }
     return s->pins != 0;
@@ -212,12 +215,13 @@ static enum verdict local_auth(struct session *s, const struct request *r)
         (void)resp_args_next(&args, r->bytes, r->len, &words[i]);
     }
     struct resp_text none = {0};
-    enum auth_outcome outcome = session_authenticate(s, r->argc == 3 ? &words[1] : &none,
-                                                     &words[r->argc - 1], &error);
+    enum auth_outcome outcome =
+        session_authenticate(s, r->argc == 3 ? &words[1] : &none, &words[r->argc - 1], &error);
     if (outcome == AUTH_WAITS) {
         return local_wait_for_redis(s, r);
     }
-    if (outcome == AUTH_NOT_NEEDED && r->argc == 3) { /* Redis: any password of a user without one */
+    if (outcome == AUTH_NOT_NEEDED &&
+        r->argc == 3) { /* Redis: any password of a user without one */
         outcome = AUTH_RIGHT;
     }
     if (outcome == AUTH_RIGHT) {
@@ -294,12 +298,13 @@ static bool hello_write(struct session *s, struct profile *p)
 
     buf_append(&copy, buf_data(&p->hello), p->hello.len);
     resp_reply_reset(&w->reply_reader);
-    bool is_fine = p->hello.len > 0 && resp_reply_read(&w->reply_reader, &copy,
-                                                       &resp_reply_limits_default,
-                                                       &hello) == RESP_READY;
+    bool is_fine =
+        p->hello.len > 0 &&
+        resp_reply_read(&w->reply_reader, &copy, &resp_reply_limits_default, &hello) == RESP_READY;
     buf_clear(out);
     if (is_fine) {
-        size_t pairs = resp_is(hello, RESP_MAP) || resp_is(hello, RESP_ARRAY) ? hello->count / 2 : 0;
+        size_t pairs =
+            resp_is(hello, RESP_MAP) || resp_is(hello, RESP_ARRAY) ? hello->count / 2 : 0;
         resp_write_map(out, s->version, pairs);
         for (size_t i = 0; i < pairs; i++) {
             const struct resp_value *key = resp_item(hello, 2 * i);
@@ -417,7 +422,8 @@ static enum verdict local_select(struct session *s, const struct request *r)
     }
     s->database = (int)database;
     struct profile *p = session_profile(s);
-    struct backend *b = p == NULL || !worker_can_serve(w, s->endpoint->target) ? NULL : profile_shared(p);
+    struct backend *b =
+        p == NULL || !worker_can_serve(w, s->endpoint->target) ? NULL : profile_shared(p);
     if (b != NULL) {
         session_unhold(s);
         session_write(s, "+OK\r\n", 5);
@@ -434,37 +440,39 @@ static enum verdict local_select(struct session *s, const struct request *r)
 
 /* ---- the end ---- */
 
-static enum verdict local_quit(struct session *s)
+static enum verdict local_quit(struct session *s, const struct request *r)
 {
+    (void)r;
     session_write(s, "+OK\r\n", 5);
     session_close_after_flush(s);
     return REQUEST_WAITS;
 }
 
+static enum verdict local_reset(struct session *s, const struct request *r)
+{
+    (void)r;
+    session_reset(s);
+    session_write(s, "+RESET\r\n", 8);
+    return REQUEST_TAKEN;
+}
+
+static const struct {
+    enum command_id id;
+    enum verdict (*answer)(struct session *s, const struct request *r);
+} locals[] = {
+    {COMMAND_PING, local_ping},   {COMMAND_ECHO, local_echo},   {COMMAND_SELECT, local_select},
+    {COMMAND_AUTH, local_auth},   {COMMAND_HELLO, local_hello}, {COMMAND_CLIENT, session_client},
+    {COMMAND_QUIT, local_quit},   {COMMAND_RESET, local_reset},
+};
+
 enum verdict session_local(struct session *s, const struct request *r)
 {
     ASSERT(s->in_flight == 0);
     COUNT_ADD(s->worker, requests_local, 1);
-    switch (r->command->id) {
-    case COMMAND_PING:
-        return local_ping(s, r);
-    case COMMAND_ECHO:
-        return local_echo(s, r);
-    case COMMAND_SELECT:
-        return local_select(s, r);
-    case COMMAND_AUTH:
-        return local_auth(s, r);
-    case COMMAND_HELLO:
-        return local_hello(s, r);
-    case COMMAND_CLIENT:
-        return session_client(s, r);
-    case COMMAND_QUIT:
-        return local_quit(s);
-    case COMMAND_RESET:
-        session_reset(s);
-        session_write(s, "+RESET\r\n", 8);
-        return REQUEST_TAKEN;
-    default:
-        UNREACHABLE("a local command without an answer");
+    for (size_t i = 0; i < COUNT_OF(locals); i++) {
+        if (locals[i].id == r->command->id) {
+            return locals[i].answer(s, r);
+        }
     }
+    UNREACHABLE("a local command without an answer");
 }

@@ -8,8 +8,8 @@
 
 #include "router/relay.h"
 
-static const char *const bounces[] = {"READONLY",   "LOADING",  "MASTERDOWN",
-                                      "NOREPLICAS", "TRYAGAIN"};
+static const char *const bounces[] = {"READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS",
+                                      "TRYAGAIN"};
 
 /* ---- asked again ---- */
 
@@ -87,13 +87,14 @@ static bool reply_is_bounce(const char *reply, size_t len)
     return resp_reply_is_error(reply, len, "UNBLOCKED") && memmem(reply, len, "force", 5) != NULL;
 }
 
-/* A later request of the client was executed: the earlier ones that bounced can no more be, for they
- * would come out of order. */
+/* A later request of the client was executed: the earlier ones that bounced can no more be, for
+ * they would come out of order. */
 static void session_give_up_bounced(struct session *s)
 {
     for (uint32_t i = 0; i < s->bounced_count; i++) {
-        session_error(s, "ERR holdfast: not executed: the server could not take it, and took a later "
-                         "request of this pipeline");
+        session_error(s,
+                      "ERR holdfast: not executed: the server could not take it, and took a later "
+                      "request of this pipeline");
     }
     COUNT_ADD(s->worker, errors_down, s->bounced_count);
     buf_finish(&s->bounced);
@@ -104,8 +105,8 @@ static void session_give_up_bounced(struct session *s)
 static bool session_takes_back(struct session *s, struct backend *b, const struct flight *f,
                                const char *request, const char *reply, size_t len)
 {
-    bool is_bounce = !b->is_mid_reply && s->endpoint->target == TARGET_MASTER &&
-                     reply_is_bounce(reply, len);
+    bool is_bounce =
+        !b->is_mid_reply && s->endpoint->target == TARGET_MASTER && reply_is_bounce(reply, len);
 
     if ((f->flags & (FLIGHT_STREAMED | FLIGHT_IN_TX)) != 0) {
         return false;
@@ -143,8 +144,8 @@ static void session_note_reply(struct session *s, struct backend *b, const struc
         s->tx_select = -1;
     }
     bool opens = f->command->id == COMMAND_MULTI || f->command->id == COMMAND_WATCH;
-    if (opens && reply[0] == '-' && s->in_flight == 0 &&
-        resp_reply_is_error(reply, len, "ERR") && memmem(reply, len, "nested", 6) == NULL &&
+    if (opens && reply[0] == '-' && s->in_flight == 0 && resp_reply_is_error(reply, len, "ERR") &&
+        memmem(reply, len, "nested", 6) == NULL &&
         memmem(reply, len, "inside", 6) == NULL) { /* it opened nothing */
         s->pins &= (uint16_t) ~(f->command->id == COMMAND_MULTI ? PIN_MULTI : PIN_WATCH);
     }
@@ -332,8 +333,7 @@ void session_on_backend_lost(struct session *s, struct backend *b)
 
 void session_on_flight_expired(struct session *s, const struct flight *f, const char *request)
 {
-    struct request r = {
-        .bytes = request, .len = f->len, .command = f->command, .is_redo = true};
+    struct request r = {.bytes = request, .len = f->len, .command = f->command, .is_redo = true};
 
     s->in_flight--;
     if (flight_writes(f)) {

@@ -318,8 +318,7 @@ static bool worker_listen(struct worker *w, const struct worker_socket *socket, 
     } else {
         (void)snprintf(endpoint->text, sizeof(endpoint->text), "%s", socket->listen->path);
     }
-    w->listeners[w->listeners_count] =
-        listener_open(w->loop, &plan, session_accept, endpoint, err);
+    w->listeners[w->listeners_count] = listener_open(w->loop, &plan, session_accept, endpoint, err);
     if (w->listeners[w->listeners_count] == NULL) {
         return false;
     }
@@ -347,9 +346,9 @@ bool worker_open(struct worker *w, const struct worker_plan *plan, struct err *e
     w->turn = loop_timer_create(w->loop, worker_on_turn, w);
     w->tick = loop_timer_create(w->loop, worker_on_tick, w);
     w->databases_known = 1;
-    w->journal =
-        conf->is_cache ? journal_create(conf->cache_window_ms, conf->cache_keys_max_bytes / conf->threads)
-                       : NULL;
+    w->journal = conf->is_cache ? journal_create(conf->cache_window_ms,
+                                                 conf->cache_keys_max_bytes / conf->threads)
+                                : NULL;
     worker_take_secrets(w, plan->secrets);
     for (size_t i = 0; i < plan->sockets_count; i++) {
         if (!worker_listen(w, &plan->sockets[i], err)) {

@@ -11,12 +11,15 @@ import os
 import re
 import sys
 
-FACES = {"base": None, "loop": {"loop.h", "conn.h", "tls.h", "log.h"}}
+FACES = {"base": None, "loop": {"loop.h", "conn.h", "tls.h", "log.h"},
+         "resp": {"resp.h", "resp_scan.h"}, "pool": {"master_choice.h"},
+         "config": {"config.h", "router_conf.h", "router_options.h"},
+         "router": {"router.h", "control.h", "commands.h"}}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 SYSTEM = re.compile(r"^\s*#\s*include\s+<([^>]+)>")
 # Libraries and the rooms that may speak to them; nobody else includes their headers.
-LIBRARIES = {"event2/": {"loop"}, "openssl/": {"loop", "sentinel"}}
-PURE = {"failover", "resp", "config"}
+LIBRARIES = {"event2/": {"loop"}, "openssl/": {"loop", "sentinel"}, "jansson.h": {"router", "cli"}}
+PURE = {"failover", "resp", "config", "pool"}
 PURE_SYSTEM = {"ctype.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h", "stdarg.h",
                "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h"}
 
