@@ -7,4 +7,7 @@
  * useful way on for a monitor. */
 void *memory_zeroed(size_t size);
 
+/* The same text on the heap. */
+char *memory_text(const char *text);
+
 #endif

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/assert.h"
+#include "base/memory.h"
 #include "cli/demo_link.h"
 
 enum {
@@ -230,11 +230,8 @@ static void finder_on_reply(void *ctx, const struct resp_value *reply)
 struct demo_client *demo_client_create(struct loop *loop, const struct addr *monitors, size_t count,
                                        const char *master_name)
 {
-    struct demo_client *client = calloc(1, sizeof(*client));
+    struct demo_client *client = memory_zeroed(sizeof(*client));
 
-    if (client == NULL) {
-        assert_fail(__FILE__, __LINE__, __func__, "out of memory");
-    }
     client->loop = loop;
     client->monitors = monitors;
     client->monitors_count = count;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/memory.h"
 
 enum { DEMO_REPORT_FIRST = 16 };
 
@@ -70,13 +71,9 @@ static int demo_report_compare(const void *a, const void *b)
 /* Of the field at that offset, over the failovers that are done; there must be one. */
 static msec_t demo_report_median(const struct demo_report *report, size_t offset)
 {
-    ASSERT(report->count > 0);
-    msec_t *values = calloc(report->count, sizeof(*values));
+    msec_t *values = memory_zeroed(report->count * sizeof(*values));
     size_t count = 0;
 
-    if (values == NULL) {
-        assert_fail(__FILE__, __LINE__, __func__, "out of memory");
-    }
     for (size_t i = 0; i < report->count; i++) {
         if (report->items[i].is_done) {
             memcpy(&values[count++], (const char *)&report->items[i] + offset, sizeof(*values));

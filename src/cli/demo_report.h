@@ -40,7 +40,7 @@ void demo_report_finish(struct demo_report *report);
 /* Begins one: lives until the next is begun. */
 struct demo_failover *demo_report_add(struct demo_report *report);
 
-/* "failover 2: redis-1 killed: ..." without a line end. names are those of the two masters. */
+/* "failover 2: SIGKILL of 127.0.0.1:20001: ..." without a line end. */
 void demo_report_line(struct buf *out, size_t number, const struct demo_failover *failover);
 
 /* The summary for people. Failovers that were not done are left out. */

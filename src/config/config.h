@@ -20,6 +20,7 @@ enum {
     CONF_RUNID_MAX = CONF_RUNID_LEN + 1,
     CONF_INCLUDE_DEPTH_MAX = 16, /* deeper is a file that includes itself */
     CONF_NOTES_MAX = 200,        /* nobody reads more mistakes than that at once */
+    CONF_COUNT_MAX = INT32_MAX,  /* of quorum and parallel-syncs: Redis keeps them in an int */
 };
 
 /* Of the times of a master; above this one is a mistake, and sums of times would overflow. */

@@ -196,7 +196,8 @@ static bool config_stanza_monitor(struct config_parser *p, struct conf_master *n
             "digits and .-_",
             name);
     }
-    if (!config_stanza_addr(p, 3, &addr) || !config_stanza_number(p, 5, 1, INT32_MAX, &quorum)) {
+    if (!config_stanza_addr(p, 3, &addr) ||
+        !config_stanza_number(p, 5, 1, CONF_COUNT_MAX, &quorum)) {
         return false;
     }
     if (addr.ip[0] == '\0' && !p->conf->resolve_hostnames) {
@@ -232,7 +233,7 @@ static bool config_stanza_failover_timeout(struct config_parser *p, struct conf_
 
 static bool config_stanza_parallel_syncs(struct config_parser *p, struct conf_master *m)
 {
-    return config_stanza_number(p, CONFIG_STANZA_MASTER_ARG, 1, INT32_MAX, &m->parallel_syncs);
+    return config_stanza_number(p, CONFIG_STANZA_MASTER_ARG, 1, CONF_COUNT_MAX, &m->parallel_syncs);
 }
 
 static bool config_stanza_reboot(struct config_parser *p, struct conf_master *m)

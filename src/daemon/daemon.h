@@ -17,8 +17,8 @@
  * could not start.
  *
  * Without --state-file the state is kept in FILE, as Sentinel does. With it FILE is only read, and
- * epochs, votes, replicas and peers go to PATH, with a checksum; what SENTINEL MONITOR, REMOVE and
- * SET change then lasts until the end of the process, and the log says so.
+ * epochs, votes, replicas and peers go to PATH, with a checksum; what SENTINEL MONITOR, REMOVE,
+ * SET and CONFIG SET change then lasts until the end of the process, and the log says so.
  */
 int daemon_sentinel_main(int argc, char **argv, const char *executable);
 

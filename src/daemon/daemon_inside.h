@@ -42,7 +42,6 @@ struct daemon {
     void *core_block;
     struct action_list actions;
     bool performing;
-    struct buf waiting; /* struct event: submitted while actions were performed */
 
     struct links *links;
     struct sentinel *port;
@@ -94,6 +93,7 @@ void settings_master_state(const struct conf_master *master, struct master_state
 extern const struct sentinel_ops port_ops;
 
 /* process.c: the process among others */
+bool process_is_supervised(enum conf_supervised mode); /* by whom `mode` says, as far as one sees */
 bool process_background(struct err *err) MUST_CHECK;
 bool process_pidfile(const char *path, struct err *err) MUST_CHECK;
 void process_tell_supervisor(const char *state);

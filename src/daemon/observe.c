@@ -1,13 +1,10 @@
 #include "daemon/daemon_inside.h"
 
-#include <string.h>
-
 #include "loop/log.h"
 
 /*
- * A fact becomes an event, the event goes through the core, what comes out is performed. Performing
- * may make a client's next command ready: such an event waits until the list is done, so that the
- * core is never entered twice.
+ * A fact becomes an event, the event goes through the core, what comes out is performed. No room
+ * calls back from inside a call of ours, so the core is never entered twice.
  */
 
 static void observe_step(struct daemon *d, const struct event *event)
@@ -19,19 +16,11 @@ static void observe_step(struct daemon *d, const struct event *event)
     d->performing = false;
 }
 
-static void observe_waiting(struct daemon *d)
+/* What the steps of this turn led to goes out together. */
+static void observe_settle(struct daemon *d)
 {
-    struct event event;
-
-    while (d->waiting.len >= sizeof(event)) {
-        memcpy(&event, buf_data(&d->waiting), sizeof(event));
-        buf_take(&d->waiting, sizeof(event));
-        observe_step(d, &event);
-    }
-}
-
-static void observe_arm(struct daemon *d)
-{
+    links_flush(d->links);
+    persist_flush(d);
     loop_timer_at(d->timer, failover_deadline(d->core));
 }
 
@@ -40,17 +29,8 @@ void observe_event(struct daemon *d, const struct event *event)
     if (d->ending) {
         return;
     }
-    if (d->performing) {
-        ASSERT(event->type == EVENT_COMMAND || event->type == EVENT_ASK ||
-               event->type == EVENT_HELLO); /* those that point nowhere can be kept */
-        buf_append(&d->waiting, event, sizeof(*event));
-        return;
-    }
     observe_step(d, event);
-    observe_waiting(d);
-    links_flush(d->links);
-    persist_flush(d);
-    observe_arm(d);
+    observe_settle(d);
 }
 
 void observe_tick(void *ctx)
@@ -60,14 +40,11 @@ void observe_tick(void *ctx)
 
     for (int n = 0; n < TICKS_AT_ONCE_MAX && !d->ending; n++) {
         observe_step(d, &event);
-        observe_waiting(d);
         if (failover_deadline(d->core) > event.now) {
             break;
         }
     }
-    links_flush(d->links);
-    persist_flush(d);
-    observe_arm(d);
+    observe_settle(d);
 }
 
 void observe_link_event(void *ctx, const struct event *event)

@@ -12,6 +12,16 @@ static const struct failover *port_ops_core(void *ctx)
     return d->core;
 }
 
+/* With --state-file the configuration is only read. */
+static void port_ops_not_kept(const struct daemon *d, const char *what, const char *name)
+{
+    if (d->state_path != NULL) {
+        log_warning("%s%s: this change lasts until the end of the process; write it into %s to "
+                    "keep it",
+                    what, name, d->config_path);
+    }
+}
+
 static void port_ops_submit(void *ctx, const struct event *event)
 {
     struct daemon *d = ctx;
@@ -25,12 +35,9 @@ static void port_ops_submit(void *ctx, const struct event *event)
                     event->command.tuning.script_retry_delay);
         links_set_publish_period(d->links, event->command.tuning.publish_period);
     }
-    bool changes = event->command.type == COMMAND_MONITOR ||
-                   event->command.type == COMMAND_REMOVE || event->command.type == COMMAND_SET;
-    if (changes && d->state_path != NULL) {
-        log_warning("master %s: this change lasts until the end of the process; write it into %s "
-                    "to keep it",
-                    event->command.name, d->config_path);
+    if (event->command.type == COMMAND_MONITOR || event->command.type == COMMAND_REMOVE ||
+        event->command.type == COMMAND_SET) {
+        port_ops_not_kept(d, "master ", event->command.name);
     }
 }
 
@@ -75,6 +82,9 @@ static void port_ops_changed(void *ctx, uint32_t changes, const char *master)
     }
     if ((changes & SENTINEL_CHANGED_LOGLEVEL) != 0) {
         settings_log_level(&d->conf);
+    }
+    if (master == NULL) {
+        port_ops_not_kept(d, "sentinel config", "");
     }
 }
 

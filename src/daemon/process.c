@@ -13,6 +13,24 @@
 
 /* The process among others: the background, the pid file, the supervisor. */
 
+bool process_is_supervised(enum conf_supervised mode)
+{
+    bool is_upstart = getenv("UPSTART_JOB") != NULL;
+    bool is_systemd = getenv("NOTIFY_SOCKET") != NULL;
+
+    switch (mode) {
+    case CONF_SUPERVISED_NO:
+        return false;
+    case CONF_SUPERVISED_UPSTART:
+        return is_upstart;
+    case CONF_SUPERVISED_SYSTEMD:
+        return is_systemd;
+    case CONF_SUPERVISED_AUTO:
+        return is_upstart || is_systemd;
+    }
+    UNREACHABLE("not a word of supervised");
+}
+
 bool process_background(struct err *err)
 {
     pid_t pid = fork();

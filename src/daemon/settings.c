@@ -1,14 +1,16 @@
 #include "daemon/daemon_inside.h"
 
-#include <string.h>
+#include <stddef.h>
 
 #include "base/text.h"
 #include "loop/log.h"
 
 /* The operator's settings, put into the form each room wants. */
 
-_Static_assert(sizeof(struct link_rename) == sizeof(struct conf_rename),
-               "a rename is two texts in both rooms");
+_Static_assert(sizeof(struct link_rename) == sizeof(struct conf_rename) &&
+                   offsetof(struct link_rename, from) == offsetof(struct conf_rename, from) &&
+                   offsetof(struct link_rename, to) == offsetof(struct conf_rename, to),
+               "a rename is the same two texts in both rooms");
 
 void settings_of_master(const struct sentinel_conf *conf, const char *master,
                         struct link_settings *settings)
@@ -40,7 +42,9 @@ void settings_links(struct daemon *d, struct links_settings *settings)
 {
     const struct conf_options *options = &d->conf.options;
     bool tls = options->tls_replication;
-    int64_t own_port = tls ? sentinel_tls_port(d->port) : sentinel_tcp_port(d->port);
+    bool has_tls_port = sentinel_tls_port(d->port) != 0;
+    int64_t own_port =
+        tls && has_tls_port ? sentinel_tls_port(d->port) : sentinel_tcp_port(d->port);
     int64_t port = d->conf.announce_port != 0 ? d->conf.announce_port : own_port;
 
     *settings = (struct links_settings){

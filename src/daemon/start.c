@@ -77,6 +77,7 @@ static bool start_arguments(struct daemon *d, int argc, char **argv, struct buf 
             if (n + 1 == argc) {
                 return err_set(err, "--state-file needs a path");
             }
+            free(d->state_path); /* of two the last counts */
             d->state_path = start_absolute(argv[n + 1]);
             n++;
             continue;
@@ -175,25 +176,17 @@ static bool start_process(struct daemon *d, struct err *err)
 {
     const struct conf_options *o = &d->conf.options;
     bool has_dir = o->dir != NULL && o->dir[0] != '\0';
-    bool has_pidfile = o->pidfile != NULL && o->pidfile[0] != '\0';
 
     if (has_dir && chdir(o->dir) != 0) {
         return err_set(err, "line %d: dir %s: %s", config_line_of(&d->conf, "dir"), o->dir,
                        strerror(errno));
     }
-    if (o->daemonize && o->supervised == CONF_SUPERVISED_NO && !process_background(err)) {
+    if (o->daemonize && !process_is_supervised((enum conf_supervised)o->supervised) &&
+        !process_background(err)) {
         return false;
     }
-    if (!settings_log(&d->conf, err)) {
-        return err_wrap(err, "line %d: logfile", config_line_of(&d->conf, "logfile"));
-    }
-    if (has_pidfile || o->daemonize) {
-        struct err why;
-        if (!process_pidfile(has_pidfile ? o->pidfile : "/var/run/redis.pid", &why)) {
-            log_warning("%s", why.text); /* as Redis: a missing pid file stops nobody */
-        }
-    }
-    return true;
+    return settings_log(&d->conf, err) ||
+           err_wrap(err, "line %d: logfile", config_line_of(&d->conf, "logfile"));
 }
 
 static bool start_tls(struct daemon *d, struct err *err)
@@ -307,7 +300,6 @@ static void start_finish(struct daemon *d)
     free(d->info);
     free(d->actions.items);
     free(d->core_block);
-    buf_finish(&d->waiting);
     buf_finish(&d->config_text);
     sentinel_conf_finish(&d->conf);
     free(d->config_path);
@@ -315,16 +307,32 @@ static void start_finish(struct daemon *d)
     log_close();
 }
 
+/* NULL: none is wanted. */
+static const char *start_pidfile(const struct conf_options *o)
+{
+    if (o->pidfile != NULL && o->pidfile[0] != '\0') {
+        return o->pidfile;
+    }
+    return o->daemonize ? "/var/run/redis.pid" : NULL; /* where Redis puts it */
+}
+
+/* Everything is open: a start that failed has not taken the pid file of the one that runs. */
 static void start_run(struct daemon *d)
 {
+    const char *pidfile = start_pidfile(&d->conf.options);
+    struct err err;
+
+    if (pidfile != NULL && !process_pidfile(pidfile, &err)) {
+        log_warning("%s", err.text); /* as Redis: a missing pid file stops nobody */
+    }
     log_notice("holdfast %s, a monitor in the place of redis-sentinel; run id %s, port %u",
                HOLDFAST_VERSION, d->conf.myid, (unsigned)sentinel_tcp_port(d->port));
     process_tell_supervisor("READY=1\nSTATUS=Ready to accept connections");
     observe_tick(d);
     loop_run(d->loop);
     process_tell_supervisor("STOPPING=1");
-    if (d->conf.options.pidfile != NULL && d->conf.options.pidfile[0] != '\0') {
-        (void)unlink(d->conf.options.pidfile); /* it may be another's by now */
+    if (pidfile != NULL) {
+        (void)unlink(pidfile); /* somebody may have removed it before us */
     }
     log_warning("holdfast is now ready to exit, bye bye...");
 }

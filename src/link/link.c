@@ -35,15 +35,6 @@ static void links_on_sweep(void *ctx);
 static void links_on_name(void *ctx, const char *name, const char *ip, bool is_new,
                           const char *why);
 
-static char *link_copy(const char *text)
-{
-    size_t size = strlen(text) + 1;
-    char *copy = memory_zeroed(size);
-
-    memcpy(copy, text, size);
-    return copy;
-}
-
 const char *link_text(const struct link *link, char text[ADDR_TEXT_MAX])
 {
     return addr_text(&link->addr, text);
@@ -137,7 +128,7 @@ struct links *links_create(struct loop *loop, const struct links_settings *setti
     links_announce(links, settings);
     links->tls = settings->tls;
     if (settings->bind_source != NULL && settings->bind_source[0] != '\0') {
-        links->bind_source = link_copy(settings->bind_source);
+        links->bind_source = memory_text(settings->bind_source);
     }
     links->on_event = settings->on_event;
     links->on_info_text = settings->on_info_text;
@@ -572,7 +563,7 @@ static void link_set_text(char **field, const char *text)
         explicit_bzero(*field, strlen(*field));
         free(*field);
     }
-    *field = text != NULL && text[0] != '\0' ? link_copy(text) : NULL;
+    *field = text != NULL && text[0] != '\0' ? memory_text(text) : NULL;
 }
 
 static void link_set_renames(struct link *link, const struct link_settings *settings)

@@ -8,7 +8,7 @@
 #include "link/link_inside.h"
 #include "loop/log.h"
 
-enum { PUBSUB_SETUP_WORDS = 3 /* of a message: "message", channel, text */ };
+enum { PUBSUB_TEXT = 2 /* of a message: its kind, channel and text */ };
 
 static void pubsub_on_open(void *ctx, struct conn *c)
 {
@@ -39,7 +39,7 @@ static void pubsub_take_hello(struct link *link, const struct resp_text *text)
 static void pubsub_take(struct link *link, const struct resp_value *value)
 {
     const struct resp_value *kind = resp_item(value, 0);
-    const struct resp_value *text = resp_item(value, PUBSUB_SETUP_WORDS - 1);
+    const struct resp_value *text = resp_item(value, PUBSUB_TEXT);
 
     if (resp_is(value, RESP_ERROR)) {
         if (!link->was_complained && !resp_error_is(value, "LOADING")) {

@@ -119,12 +119,26 @@ void link_coordinated(struct links *links, uint32_t id, const struct addr *repli
 
 /* ---- answers ---- */
 
+/* A server that does not know AUTH says so with our words behind it, the password among them. */
+static void link_refusal_text(const struct link *link, const struct resp_value *value,
+                              char said[REFUSAL_TEXT_MAX])
+{
+    text_cut(said, REFUSAL_TEXT_MAX, resp_text(value));
+    char *our_words = strstr(said, ", with args");
+    if (our_words != NULL) {
+        *our_words = '\0';
+    }
+    if (link->pass != NULL && strstr(said, link->pass) != NULL) {
+        text_cut(said, REFUSAL_TEXT_MAX, "(the password is in the answer)");
+    }
+}
+
 void link_log_refusal(const struct link *link, const char *what, const struct resp_value *value)
 {
     char at[ADDR_TEXT_MAX];
     char said[REFUSAL_TEXT_MAX];
 
-    text_cut(said, sizeof(said), resp_text(value));
+    link_refusal_text(link, value, said);
     log_warning("link to %s: %s refused: %s", link_text(link, at), what, said);
 }
 

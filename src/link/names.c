@@ -3,9 +3,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#include "base/assert.h"
+#include "base/memory.h"
 #include "base/text.h"
 
 struct name_entry {
@@ -75,10 +74,7 @@ static struct name_entry *names_add(struct names *names, const char *name)
         entry = names->entries[place];
         loop_resolve_cancel(entry->asking);
     } else {
-        entry = malloc(sizeof(*entry));
-        if (entry == NULL) {
-            assert_fail(__FILE__, __LINE__, __func__, "out of memory");
-        }
+        entry = memory_zeroed(sizeof(*entry));
         names->count++;
     }
     *entry = (struct name_entry){.names = names, .hash = names_hash(name)};
@@ -104,11 +100,8 @@ static void names_on_answer(void *ctx, const char *ip, const char *why)
 
 struct names *names_create(struct loop *loop, names_answer on_answer, void *ctx)
 {
-    struct names *names = calloc(1, sizeof(*names));
+    struct names *names = memory_zeroed(sizeof(*names));
 
-    if (names == NULL) {
-        assert_fail(__FILE__, __LINE__, __func__, "out of memory");
-    }
     names->loop = loop;
     names->on_answer = on_answer;
     names->ctx = ctx;

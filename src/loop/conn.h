@@ -125,7 +125,8 @@ const char *conn_end_text(enum conn_end why); /* "refused", "reset", ... */
 /* ---- accepting ---- */
 
 struct listener_plan {
-    const struct addr *at;       /* a numeric address of ours; IPv6 does not take IPv4 with it */
+    const struct addr *at;       /* of ours; IPv6 does not take IPv4 with it. A name is looked up
+                                    (IPv4, as Redis), and opening blocks meanwhile */
     const char *unix_path;       /* when at is NULL; an old socket file is replaced */
     mode_t unix_mode;            /* of the socket file; 0 leaves it to the umask */
     int backlog;                 /* 0 is 511, as Redis */

@@ -1,5 +1,7 @@
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,16 +144,39 @@ static bool listener_bind_unix(int fd, const struct listener_plan *plan, struct 
     return true;
 }
 
+/* The first IPv4 address of a name, as Redis. */
+static bool listener_lookup(struct addr *at, struct err *err)
+{
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    struct sockaddr_in v4;
+
+    int failed = getaddrinfo(at->name, NULL, &hints, &found);
+    if (failed != 0) {
+        return err_set(err, "%s: %s", at->name, gai_strerror(failed));
+    }
+    memcpy(&v4, found->ai_addr, sizeof(v4));
+    freeaddrinfo(found);
+    (void)inet_ntop(AF_INET, &v4.sin_addr, at->ip, sizeof(at->ip)); /* always fits */
+    return true;
+}
+
 int listener_socket(const struct listener_plan *plan, struct err *err)
 {
     struct sockaddr_storage raw;
+    struct listener_plan known = *plan;
     bool is_unix = plan->at == NULL;
-    socklen_t len =
-        is_unix ? sock_addr_encode_path(plan->unix_path, &raw) : sock_addr_encode(plan->at, &raw);
+    struct addr at = is_unix ? (struct addr){0} : *plan->at;
 
+    known.at = is_unix ? NULL : &at;
+    if (at.ip[0] == '\0' && at.name[0] != '\0' && !listener_lookup(&at, err)) {
+        return -1;
+    }
+    socklen_t len =
+        is_unix ? sock_addr_encode_path(plan->unix_path, &raw) : sock_addr_encode(&at, &raw);
     if (len == 0) {
         (void)err_set(err, "%s: not an address to listen on",
-                      is_unix ? plan->unix_path : addr_host(plan->at, true));
+                      is_unix ? plan->unix_path : addr_host(&at, true));
         return -1;
     }
     int fd = socket(raw.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -159,7 +184,7 @@ int listener_socket(const struct listener_plan *plan, struct err *err)
         (void)err_set(err, "socket: %s", strerror(errno));
         return -1;
     }
-    bool is_bound = is_unix ? listener_bind_unix(fd, plan, err) : listener_bind(fd, plan, err);
+    bool is_bound = is_unix ? listener_bind_unix(fd, &known, err) : listener_bind(fd, &known, err);
     if (is_bound && listen(fd, plan->backlog > 0 ? plan->backlog : LISTENER_BACKLOG) != 0) {
         is_bound = err_set(err, "listen: %s", strerror(errno));
     }

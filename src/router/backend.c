@@ -232,6 +232,49 @@ static enum frame_kind backend_frame_kind(const struct backend *b, const char *f
     return kind;
 }
 
+/* Those who wait behind a long reply, and only read, ask elsewhere: it may take its time. Who has a
+ * write there must wait for its answer. */
+static void backend_move_readers(struct backend *b)
+{
+    struct worker *w = b->worker;
+    size_t at = backend_flight(b, 0)->len;
+
+    w->mark++;
+    for (uint32_t i = 0; i < b->count; i++) {
+        const struct flight *f = backend_flight(b, i);
+        bool stays = i == 0 || (f->flags & FLIGHT_WRITES) != 0;
+        if (stays && f->session != NULL) {
+            f->session->mark = w->mark;
+        }
+    }
+    for (uint32_t i = 1; i < b->count; i++) {
+        struct flight *f = backend_flight(b, i);
+        struct session *s = f->session;
+        if (s != NULL && s->mark != w->mark) {
+            f->session = NULL;
+            session_on_flight_lost(s, b, f, buf_data(&b->log) + at);
+        }
+        at += f->len;
+    }
+    for (struct session *s = w->sessions; s != NULL; s = s->next) {
+        if (s->is_losing && s->backend == b) {
+            session_on_backend_lost(s, b);
+        }
+    }
+}
+
+/* The head's reply is long: the connection is its client's alone until it has passed. */
+static void backend_give_up_sharing(struct backend *b)
+{
+    struct session *reader = backend_flight(b, 0)->session;
+
+    backend_retire(b);
+    if (reader != NULL) {
+        reader->long_until_ms = worker_now(b->worker) + RELAY_LONG_READER_MS;
+    }
+    backend_move_readers(b);
+}
+
 /* len bytes of a frame: all of it, its last part, or a part in the middle. False when nobody asked.
  */
 static bool backend_on_frame(struct backend *b, const char *frame, size_t len, bool is_end)
@@ -255,6 +298,9 @@ static bool backend_on_frame(struct backend *b, const char *frame, size_t len, b
         return true;
     }
     b->is_mid_reply = true;
+    if (b->is_shared && !b->is_retired && b->scan.largest_bulk > RELAY_OUT_HIGH_BYTES) {
+        backend_give_up_sharing(b);
+    }
     if (backend_reader(b) != NULL) {
         session_on_part(backend_reader(b), b, frame, len);
     }

@@ -43,7 +43,8 @@ static void note_key(void *ctx, const char *key, size_t len)
                 noting->now_ms);
 }
 
-static bool touches_all_databases(const struct command *command)
+/* A script could too, but those of caches do not, and the price would be every database. */
+static bool reaches_other_databases(const struct command *command)
 {
     static const char *const names[] = {"FLUSHALL", "SWAPDB", "MOVE", "COPY"};
 
@@ -55,24 +56,29 @@ static bool touches_all_databases(const struct command *command)
     return false;
 }
 
+/* What holds sessions is no cache: a lost write there is lost, but nothing may be deleted. */
+static bool database_is_spared(const struct worker *w, int database)
+{
+    return database < ROUTER_DATABASES_MAX && w->conf->session_databases[database];
+}
+
 void cleanse_note(struct session *s, const struct request *r)
 {
     struct worker *w = s->worker;
     struct noting noting = {.session = s, .now_ms = worker_now(w)};
 
     if (w->journal == NULL || s->endpoint->target != TARGET_MASTER ||
-        (r->command->flags & COMMAND_WRITES) == 0) {
+        !command_is_write(r->command, r->bytes, r->len)) {
         return;
     }
-    if (touches_all_databases(r->command)) {
+    if (database_is_spared(w, s->database)) {
+        return;
+    }
+    if (command_names_keys(r->command, r->bytes, r->len)) {
+        (void)command_each_written_key(r->command, r->bytes, r->len, note_key, &noting);
+    } else if (reaches_other_databases(r->command)) {
         journal_unknown(w->journal, -1, noting.now_ms);
-        return;
-    }
-    bool is_unknown = (r->command->flags & COMMAND_KEYS_UNKNOWN) != 0;
-    bool has_keys = r->command->first_key != 0;
-    size_t keys =
-        is_unknown ? 0 : command_each_key(r->command, r->bytes, r->len, note_key, &noting);
-    if (is_unknown || (has_keys && keys == 0)) {
+    } else if (r->command->first_key != 0 || (r->command->flags & COMMAND_KEYS_UNKNOWN) != 0) {
         journal_unknown(w->journal, s->database, noting.now_ms);
     }
 }
@@ -108,17 +114,32 @@ static void cleanse_end_unlink(struct cleanse *c)
     }
 }
 
+static void cleanse_flush_one(struct worker *w, int database)
+{
+    struct cleanse *c = database_is_spared(w, database) ? NULL : cleanse_of(w, database);
+
+    if (c != NULL) {
+        RESP_COMMAND(&c->commands, "FLUSHDB", "ASYNC");
+        c->commands_count++;
+        COUNT_ADD(w, cleansed_flushes, 1);
+        log_warning(
+            "a write may be lost whose keys are not known: database %d is flushed on the new "
+            "master",
+            database);
+    }
+}
+
+/* All are those that clients of this router have used. */
 static void cleanse_flush(void *ctx, int database)
 {
     struct worker *w = ctx;
-    struct cleanse *c = cleanse_of(w, database < 0 ? 0 : database);
 
-    if (c != NULL) {
-        RESP_COMMAND(&c->commands, database < 0 ? "FLUSHALL" : "FLUSHDB", "ASYNC");
-        c->commands_count++;
-        COUNT_ADD(w, cleansed_flushes, 1);
-        log_warning("a write may be lost whose keys are not known: %s is flushed on the new master",
-                    database < 0 ? "everything" : "a database");
+    if (database >= 0) {
+        cleanse_flush_one(w, database);
+        return;
+    }
+    for (int i = 0; i < w->databases_known; i++) {
+        cleanse_flush_one(w, i);
     }
 }
 

@@ -143,6 +143,15 @@ static void journal_pop_front(struct journal *journal)
     journal_free_first(journal);
 }
 
+/* The block that is kept empty goes when it is too small for what comes. */
+static void journal_drop_kept(struct journal *journal, size_t len)
+{
+    if (journal->keys == 0 && journal->first != NULL &&
+        journal->first->size < journal_entry_size(len)) {
+        journal_free_first(journal);
+    }
+}
+
 /* Room for an entry at the end; NULL when there is none within max_bytes. */
 static struct journal_entry *journal_push(struct journal *journal, size_t len)
 {
@@ -158,10 +167,6 @@ static struct journal_entry *journal_push(struct journal *journal, size_t len)
         struct journal_block *block = memory_zeroed(sizeof(*block) + block_size);
         block->size = block_size;
         journal->bytes += cost;
-        if (last != NULL && last->end == 0) {
-            journal_free_first(journal); /* the kept one is empty, and too small */
-            last = NULL;
-        }
         if (last == NULL) {
             journal->first = block;
         } else {
@@ -320,12 +325,12 @@ static bool journal_is_within(const struct journal *journal, msec_t at_ms, msec_
     return at_ms != JOURNAL_NEVER && now_ms - at_ms <= journal->window_ms;
 }
 
-/* Too old, or of a database that is to be flushed for something later. */
+/* Too old, or of a database that is to be flushed for something later. (Once all are unknown, all
+ * that was there goes before anything new comes: journal_forget().) */
 static bool journal_is_stale(const struct journal *journal, const struct journal_entry *entry,
                              msec_t now_ms)
 {
     return !journal_is_within(journal, entry->at_ms, now_ms) ||
-           entry->at_ms <= journal->all_unknown_at_ms ||
            entry->at_ms <= journal->unknown_at_ms[entry->database];
 }
 
@@ -403,6 +408,7 @@ void journal_add(struct journal *journal, int database, const void *key, size_t 
         journal->newest_ms = now_ms;
         return;
     }
+    journal_drop_kept(journal, len);
     entry = journal_table_room(journal) ? journal_push(journal, len) : NULL;
     if (entry == NULL) {
         journal_unknown(journal, database, now_ms);

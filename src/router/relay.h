@@ -52,6 +52,7 @@ enum {
     RELAY_AUTH_TRUST_MS = 10000, /* a password proved so lately is not asked again */
     RELAY_REFUSAL_MS = 1000,     /* a wrong password or database is not asked again so soon */
     RELAY_GREETINGS_MAX = 6,
+    RELAY_LONG_READER_MS = 10000, /* a client that got a long reply has a connection of its own */
     RELAY_SUBSCRIPTIONS_MAX = 10000, /* of one client: remembered, to be renewed after a failover */
 };
 
@@ -111,6 +112,7 @@ enum flight_flags {
     FLIGHT_QUIET = 1 << 1,    /* the client does not want the reply (CLIENT REPLY) */
     FLIGHT_OURS = 1 << 2,     /* asked by us: the reply is for nobody */
     FLIGHT_AS_NULL = 1 << 3,  /* the client is told null: EXEC after the watch was lost */
+    FLIGHT_WRITES = 1 << 5,   /* as command_is_write() judged by its arguments */
     FLIGHT_IN_TX = 1 << 4,    /* sent inside MULTI, or EXEC: Redis only queues it */
 };
 
@@ -224,6 +226,7 @@ struct session {
     msec_t held_at_ms;  /* since when its oldest request waits; 0 is not */
     msec_t retry_at_ms; /* held: not before */
     msec_t active_at_ms;
+    msec_t long_until_ms; /* it got a long reply: its next ones are not to stall others */
     size_t held_bytes;
 
     struct backend *backend; /* where its requests in flight are, or its own; else NULL */
@@ -231,9 +234,10 @@ struct session {
     uint16_t pins;   /* enum session_pins */
     bool is_tx_lost; /* MULTI was open on a backend that is gone */
     bool is_watch_lost;
-    bool is_losing;       /* while the flights of a lost backend are gone through: */
-    bool is_lost_tx_open; /* a transaction was open at that place */
-    int32_t tx_select;    /* SELECT queued in MULTI; -1 */
+    bool is_losing;            /* while the flights of a lost backend are gone through: */
+    bool is_lost_tx_open;      /* a transaction was open at that place */
+    uint64_t wrote_generation; /* the route its last write went by; 0: it wrote nothing */
+    int32_t tx_select;         /* SELECT queued in MULTI; -1 */
     const struct command *stream_command;
     struct subscriptions *subscriptions;
     struct buf tracking; /* the CLIENT TRACKING ON request, to be repeated */

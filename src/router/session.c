@@ -255,6 +255,7 @@ static enum verdict session_stream_begin(struct session *s, struct request *r)
         return verdict;
     }
     struct flight *f = backend_send_streamed(b, s, r->command);
+    f->flags |= (r->command->flags & COMMAND_WRITES) != 0 ? FLIGHT_WRITES : 0;
     f->begun_at_us = loop_usec();
     s->in_flight++;
     s->pins |= (uint16_t)pin | PIN_STREAM;

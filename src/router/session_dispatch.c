@@ -99,7 +99,7 @@ void session_restore_own(struct session *s)
 
 static bool request_writes(const struct request *r)
 {
-    return (r->command->flags & COMMAND_WRITES) != 0 || r->command->id == COMMAND_EXEC;
+    return r->command->id == COMMAND_EXEC || command_is_write(r->command, r->bytes, r->len);
 }
 
 /* A failover is under way: what writes must not reach the old master any more. */
@@ -126,6 +126,8 @@ static void session_sent(struct session *s, const struct request *r, struct flig
         session_unhold(s);
     }
     if (request_writes(r)) {
+        f->flags |= FLIGHT_WRITES;
+        s->wrote_generation = w->route.generation;
         COUNT_ADD(w, requests_write, 1);
         if (w->journal != NULL) {
             cleanse_note(s, r);
@@ -197,6 +199,29 @@ enum verdict session_send_shared(struct session *s, const struct request *r)
     return REQUEST_TAKEN;
 }
 
+/* An error of ours, in its turn; inside MULTI Redis must refuse EXEC too, as for any error there.
+ */
+static enum verdict session_refuse(struct session *s, const struct request *r, const char *why)
+{
+    if (s->in_flight > 0) {
+        return session_wait_for(s, WAIT_DRAIN);
+    }
+    if ((s->pins & PIN_MULTI) != 0 && s->backend != NULL) {
+        static const char wrong[] = "*1\r\n$22\r\nholdfast-refused-this!\r\n";
+        backend_ask(s->backend, wrong, sizeof(wrong) - 1, 1);
+    }
+    COUNT_ADD(s->worker, errors_refused, 1);
+    session_error(s, "ERR holdfast: %.*s %s", (int)(r->name.len < 64 ? r->name.len : 64),
+                  r->name.bytes, why);
+    return REQUEST_TAKEN;
+}
+
+/* A master is there, and may be asked this now. */
+static bool session_is_served(const struct session *s, const struct request *r)
+{
+    return worker_can_serve(s->worker, s->endpoint->target) && !request_is_barred(s, r);
+}
+
 enum verdict session_send_own(struct session *s, const struct request *r, unsigned pin,
                               unsigned flight_flags)
 {
@@ -212,6 +237,10 @@ enum verdict session_send_own(struct session *s, const struct request *r, unsign
     b = request_is_barred(s, r) ? NULL : session_own_backend(s);
     if (b == NULL && s->profile != NULL && profile_is_refused(s->profile)) {
         return session_refused(s, s->profile);
+    }
+    bool is_for_that_server = r->command->class == COMMAND_ADMINISTRATIVE; /* SHUTDOWN: no other */
+    if (b == NULL && is_for_that_server && !session_is_served(s, r)) {
+        return session_refuse(s, r, "is not kept for a master to come: there is none now");
     }
     if (b == NULL) {
         return session_hold(s, r);
@@ -343,7 +372,18 @@ static enum verdict session_blocking(struct session *s, const struct request *r)
 {
     static const char ping[] = "*1\r\n$4\r\nPING\r\n";
     bool is_mine = s->backend != NULL && s->backend->owner == s;
+    uint64_t generation = s->worker->route.generation;
 
+    if (r->command->id == COMMAND_WAIT && s->wrote_generation != 0 &&
+        s->wrote_generation != generation) {
+        if (s->in_flight > 0) {
+            return session_wait_for(s, WAIT_DRAIN);
+        }
+        s->wrote_generation = generation; /* said once */
+        session_error(s, "ERR holdfast: the master changed since this client's last write: whether "
+                         "replicas have that is not known");
+        return REQUEST_TAKEN;
+    }
     if (r->command->id == COMMAND_WAIT && !is_mine) {
         if (s->in_flight > 0) {
             return session_wait_for(s, WAIT_DRAIN);
@@ -380,20 +420,29 @@ static enum verdict session_dispatch_local(struct session *s, const struct reque
     return verdict;
 }
 
+static enum verdict session_stateless(struct session *s, const struct request *r)
+{
+    if (s->pins != 0) {
+        return session_send_own(s, r, 0, 0);
+    }
+    bool is_long_reader = s->long_until_ms != 0 && worker_now(s->worker) < s->long_until_ms;
+    return is_long_reader ? session_send_own(s, r, PIN_ONCE, 0) : session_send_shared(s, r);
+}
+
 static enum verdict session_dispatch_class(struct session *s, const struct request *r)
 {
     switch ((enum command_class)r->command->class) {
     case COMMAND_LOCAL:
         return session_dispatch_local(s, r);
     case COMMAND_STATELESS:
-        return s->pins != 0 ? session_send_own(s, r, 0, 0) : session_send_shared(s, r);
+        return session_stateless(s, r);
     case COMMAND_TRANSACTION:
         return session_transaction(s, r);
     case COMMAND_PUBSUB:
         return session_send_own(s, r, PIN_SUBSCRIBED, 0);
     case COMMAND_BLOCKING:
         if (!command_is_blocking(r->command, r->bytes, r->len)) {
-            return s->pins != 0 ? session_send_own(s, r, 0, 0) : session_send_shared(s, r);
+            return session_stateless(s, r);
         }
         return session_blocking(s, r);
     case COMMAND_PINNING:
@@ -411,23 +460,6 @@ static bool request_needs_no_auth(const struct request *r)
 {
     return r->command->id == COMMAND_AUTH || r->command->id == COMMAND_HELLO ||
            r->command->id == COMMAND_QUIT || r->command->id == COMMAND_RESET;
-}
-
-/* An error of ours, in its turn; inside MULTI Redis must refuse EXEC too, as for any error there.
- */
-static enum verdict session_refuse(struct session *s, const struct request *r, const char *why)
-{
-    if (s->in_flight > 0) {
-        return session_wait_for(s, WAIT_DRAIN);
-    }
-    if ((s->pins & PIN_MULTI) != 0 && s->backend != NULL) {
-        static const char wrong[] = "*1\r\n$22\r\nholdfast-refused-this!\r\n";
-        backend_ask(s->backend, wrong, sizeof(wrong) - 1, 1);
-    }
-    COUNT_ADD(s->worker, errors_refused, 1);
-    session_error(s, "ERR holdfast: %.*s %s", (int)(r->name.len < 64 ? r->name.len : 64),
-                  r->name.bytes, why);
-    return REQUEST_TAKEN;
 }
 
 enum verdict session_dispatch(struct session *s, const struct request *r)

@@ -460,9 +460,9 @@ static const struct {
     enum command_id id;
     enum verdict (*answer)(struct session *s, const struct request *r);
 } locals[] = {
-    {COMMAND_PING, local_ping},   {COMMAND_ECHO, local_echo},   {COMMAND_SELECT, local_select},
-    {COMMAND_AUTH, local_auth},   {COMMAND_HELLO, local_hello}, {COMMAND_CLIENT, session_client},
-    {COMMAND_QUIT, local_quit},   {COMMAND_RESET, local_reset},
+    {COMMAND_PING, local_ping}, {COMMAND_ECHO, local_echo},   {COMMAND_SELECT, local_select},
+    {COMMAND_AUTH, local_auth}, {COMMAND_HELLO, local_hello}, {COMMAND_CLIENT, session_client},
+    {COMMAND_QUIT, local_quit}, {COMMAND_RESET, local_reset},
 };
 
 enum verdict session_local(struct session *s, const struct request *r)

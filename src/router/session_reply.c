@@ -51,7 +51,7 @@ static void session_redo_bounced(struct session *s)
 
 static bool flight_writes(const struct flight *f)
 {
-    return (f->command->flags & COMMAND_WRITES) != 0;
+    return (f->flags & FLIGHT_WRITES) != 0;
 }
 
 static bool flight_may_be_redone(const struct session *s, const struct flight *f,

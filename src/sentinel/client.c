@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "loop/log.h"
 #include "sentinel/port.h"
@@ -103,7 +104,9 @@ static void client_end_reply(struct client *c)
     case CLIENT_REPLY_ON:
         break;
     case CLIENT_REPLY_OFF:
-        buf_clear(&c->out);
+        if (c->out.len > c->reply_at) { /* else CLIENT REPLY OFF itself, behind earlier replies */
+            buf_clear(&c->out);
+        }
         break;
     case CLIENT_REPLY_SKIP_NEXT:
         c->reply = CLIENT_REPLY_SKIP;
@@ -122,7 +125,7 @@ static bool client_may_run(struct client *c)
     if (c->is_doomed || c->is_closing || c->wait != CLIENT_WAIT_NONE) {
         return false;
     }
-    if (c->held.argc > 0 && c->port->paused_until > 0) {
+    if (c->held.argc > 0 && port_is_paused(c->port)) {
         return false;
     }
     if (conn_pending_bytes(c->conn) > PORT_CHOKE_BYTES) {
@@ -451,10 +454,9 @@ static void client_unlink(struct client *c)
 void client_accept(struct sentinel *port, struct conn *conn)
 {
     const struct sentinel_conf *conf = port_conf(port);
-    struct client *c = calloc(1, sizeof(*c));
+    struct client *c = memory_zeroed(sizeof(*c));
     struct addr at;
 
-    ASSERT(c != NULL);
     c->port = port;
     c->conn = conn;
     c->id = ++port->next_id;

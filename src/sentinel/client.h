@@ -8,40 +8,25 @@
 #include "base/buf.h"
 #include "base/msec.h"
 #include "resp/resp.h"
-#include "sentinel/cmd_table.h"
 
-/* One connection to the port: what a command may know and do of it. */
+/* One connection to the port: what commands share. */
 struct client;
 struct sentinel;
-struct acl;
 struct acl_user;
 
-struct sentinel *client_port(const struct client *c);
-struct buf *client_out(struct client *c); /* where replies are appended */
-enum resp_version client_version(const struct client *c);
-uint64_t client_id(const struct client *c);
 msec_t client_now(const struct client *c);
 
-/* "127.0.0.1:4711" or "/run/x.sock:0". Lives as long as the client. */
-const char *client_peer_text(const struct client *c);
-const char *client_local_text(const struct client *c);
-const char *client_name(const struct client *c); /* of CLIENT SETNAME; "" when none */
-
-/* The line of CLIENT LIST about this client, without a line end. */
+/* The line of CLIENT LIST about this client, without a line end. It must not have ended. */
 void client_describe(const struct client *c, struct buf *out);
 
 /* ---- who he is ---- */
 
-struct acl *client_acl(const struct client *c);
-struct acl_user *client_user(const struct client *c);          /* NULL: not authenticated */
-void client_set_user(struct client *c, struct acl_user *user); /* holds the new, releases the old */
+/* Holds the new, releases the old; NULL: not authenticated. */
+void client_set_user(struct client *c, struct acl_user *user);
 
 /* acl_authenticate(), with -WRONGPASS and the ACL log on failure. `what` is "AUTH" or "HELLO". */
 bool client_authenticate(struct client *c, const char *what, const struct resp_text *name,
                          const struct resp_text *password);
-
-/* Sets the name, "" for none; false and an error reply when it has characters it may not have. */
-bool client_set_name(struct client *c, const struct resp_text *name);
 
 /* ---- all of them ---- */
 
@@ -61,6 +46,14 @@ bool client_word_is(const struct resp_text *word, const char *text);
  * NULL). */
 bool client_number(struct client *c, const struct resp_text *word, const char *complaint,
                    int64_t *value);
+
+/* What a client tells of itself (its name, its library) stands in the lines of CLIENT LIST: false
+ * and an error reply about `what` when it has characters it may not have there. */
+bool client_check_word(struct client *c, const struct resp_text *word, const char *what);
+void client_set_word(char **field, const struct resp_text *word); /* NULL when it is empty */
+
+/* The error of Redis for too many words behind a subcommand whose arity is open. */
+void client_usage(struct client *c, const char *container, const struct resp_command *command);
 
 /* The reply of a HELP subcommand: a title and lines, each a simple string. */
 void client_help(struct client *c, const char *command, const char *const *lines, size_t count);

@@ -1,51 +1,13 @@
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
-#include "loop/log.h"
 #include "sentinel/port.h"
 
-/* What commands may know and do of a client: the small functions of client.h. */
-
-struct sentinel *client_port(const struct client *c)
-{
-    return c->port;
-}
-
-struct buf *client_out(struct client *c)
-{
-    return &c->out;
-}
-
-enum resp_version client_version(const struct client *c)
-{
-    return c->version;
-}
-
-uint64_t client_id(const struct client *c)
-{
-    return c->id;
-}
+/* Who a client is, and how it is described. */
 
 msec_t client_now(const struct client *c)
 {
     return loop_now(c->port->loop);
-}
-
-const char *client_peer_text(const struct client *c)
-{
-    return c->peer;
-}
-
-const char *client_local_text(const struct client *c)
-{
-    return c->local;
-}
-
-const char *client_name(const struct client *c)
-{
-    return c->name == NULL ? "" : c->name;
 }
 
 bool client_is_subscribed(const struct client *c)
@@ -54,16 +16,6 @@ bool client_is_subscribed(const struct client *c)
 }
 
 /* ---- who he is ---- */
-
-struct acl *client_acl(const struct client *c)
-{
-    return c->port->acl;
-}
-
-struct acl_user *client_user(const struct client *c)
-{
-    return c->user;
-}
 
 void client_set_user(struct client *c, struct acl_user *user)
 {
@@ -98,20 +50,6 @@ bool client_authenticate(struct client *c, const char *what, const struct resp_t
     return false;
 }
 
-bool client_set_name(struct client *c, const struct resp_text *name)
-{
-    for (size_t i = 0; i < name->len; i++) {
-        if (name->bytes[i] < '!' || name->bytes[i] > '~') {
-            resp_write_error(&c->out, "ERR Client names cannot contain spaces, newlines or special "
-                                      "characters.");
-            return false;
-        }
-    }
-    free(c->name);
-    c->name = name->len == 0 ? NULL : strdup(name->bytes);
-    return true;
-}
-
 /* ---- CLIENT LIST ---- */
 
 static void describe_flags(const struct client *c, struct buf *out)
@@ -134,13 +72,13 @@ static void describe_flags(const struct client *c, struct buf *out)
 void client_describe(const struct client *c, struct buf *out)
 {
     msec_t now = client_now(c);
-    size_t pending = c->conn == NULL ? 0 : conn_pending_bytes(c->conn);
+    size_t pending = conn_pending_bytes(c->conn);
     size_t held = c->query.capacity + c->out.capacity + c->held.bytes.capacity;
     const char *user = c->user == NULL ? "(superuser)" : acl_user_name(c->user, NULL);
     int64_t redirect = (c->tracking & CLIENT_TRACKING) != 0 ? (int64_t)c->tracking_redirect : -1;
 
     buf_printf(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s age=%" PRId64 " idle=%" PRId64,
-               c->id, c->peer, c->local, c->conn == NULL ? -1 : conn_fd(c->conn), client_name(c),
+               c->id, c->peer, c->local, conn_fd(c->conn), c->name == NULL ? "" : c->name,
                (now - c->created_at) / 1000, (now - c->active_at) / 1000);
     buf_append_text(out, " flags=");
     describe_flags(c, out);
@@ -154,34 +92,4 @@ void client_describe(const struct client *c, struct buf *out)
                c->last_row == NULL ? "NULL" : c->last_row->name, user, redirect, (int)c->version,
                c->lib_name == NULL ? "" : c->lib_name,
                c->lib_version == NULL ? "" : c->lib_version);
-}
-
-/* ---- words ---- */
-
-bool client_word_is(const struct resp_text *word, const char *text)
-{
-    return strlen(text) == word->len && text_same(word->bytes, text);
-}
-
-bool client_number(struct client *c, const struct resp_text *word, const char *complaint,
-                   int64_t *value)
-{
-    if (text_to_i64(word->bytes, word->len, value)) {
-        return true;
-    }
-    resp_write_error(&c->out, "ERR %s",
-                     complaint == NULL ? "value is not an integer or out of range" : complaint);
-    return false;
-}
-
-void client_help(struct client *c, const char *command, const char *const *lines, size_t count)
-{
-    resp_write_array(&c->out, count + 3);
-    buf_printf(&c->out, "+%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n",
-               command);
-    for (size_t i = 0; i < count; i++) {
-        resp_write_simple(&c->out, lines[i]);
-    }
-    resp_write_simple(&c->out, "HELP");
-    resp_write_simple(&c->out, "    Prints this help.");
 }

@@ -14,32 +14,14 @@
  * which is what 7.2 and Valkey do.
  */
 
-static struct acl *cmd_acl_of(const struct client *c)
-{
-    return client_port(c)->acl;
-}
-
-static bool cmd_acl_word_is(const struct resp_text *arg, const char *word)
-{
-    return arg->len == strlen(word) && text_same(arg->bytes, word);
-}
-
-static void cmd_acl_usage(struct client *c, const struct resp_command *command)
-{
-    resp_write_error(
-        client_out(c),
-        "ERR unknown subcommand or wrong number of arguments for '%.128s'. Try ACL HELP.",
-        command->argv[1].bytes);
-}
-
 void cmd_acl_cat(struct client *c, const struct resp_command *command)
 {
-    struct buf *out = client_out(c);
+    struct buf *out = &c->out;
     struct buf names = {0};
     size_t count = 0;
 
     if (command->argc > 3) {
-        cmd_acl_usage(c, command);
+        client_usage(c, "ACL", command);
         return;
     }
     if (command->argc == 2) {
@@ -72,16 +54,16 @@ void cmd_acl_deluser(struct client *c, const struct resp_command *command)
 
     for (size_t i = 2; i < command->argc; i++) {
         const struct resp_text *name = &command->argv[i];
-        if (acl_find(cmd_acl_of(c), name->bytes, name->len) == acl_default(cmd_acl_of(c))) {
-            resp_write_error(client_out(c), "ERR The 'default' user cannot be removed");
+        if (acl_find(c->port->acl, name->bytes, name->len) == acl_default(c->port->acl)) {
+            resp_write_error(&c->out, "ERR The 'default' user cannot be removed");
             return;
         }
     }
     for (size_t i = 2; i < command->argc; i++) {
         const struct resp_text *name = &command->argv[i];
-        deleted += acl_delete_user(cmd_acl_of(c), name->bytes, name->len);
+        deleted += acl_delete_user(c->port->acl, name->bytes, name->len);
     }
-    resp_write_integer(client_out(c), deleted);
+    resp_write_integer(&c->out, deleted);
 }
 
 /* The row of the command in the words from argv[0] on; NULL when there is none. */
@@ -100,12 +82,12 @@ static const struct command_row *cmd_acl_row(size_t argc, const struct resp_text
 
 void cmd_acl_dryrun(struct client *c, const struct resp_command *command)
 {
-    struct buf *out = client_out(c);
+    struct buf *out = &c->out;
     const struct resp_text *name = &command->argv[2];
     const struct resp_text *argv = command->argv + 3;
     size_t argc = command->argc - 3;
     size_t bad_arg = 0;
-    const struct acl_user *user = acl_find(cmd_acl_of(c), name->bytes, name->len);
+    const struct acl_user *user = acl_find(c->port->acl, name->bytes, name->len);
 
     if (user == NULL) {
         resp_write_error(out, "ERR User '%.128s' not found", name->bytes);
@@ -144,41 +126,40 @@ void cmd_acl_genpass(struct client *c, const struct resp_command *command)
     int64_t bits = ACL_GENPASS_BITS;
 
     if (command->argc > 3) {
-        cmd_acl_usage(c, command);
+        client_usage(c, "ACL", command);
         return;
     }
     if (command->argc == 3 && !text_to_i64(command->argv[2].bytes, command->argv[2].len, &bits)) {
-        resp_write_error(client_out(c), "ERR value is not an integer or out of range");
+        resp_write_error(&c->out, "ERR value is not an integer or out of range");
         return;
     }
     if (bits <= 0 || bits > ACL_GENPASS_BITS_MAX) {
-        resp_write_error(client_out(c),
+        resp_write_error(&c->out,
                          "ERR ACL GENPASS argument must be the number of bits for the output "
                          "password, a positive number up to %d",
                          ACL_GENPASS_BITS_MAX);
         return;
     }
     acl_generate_password((size_t)bits, hex);
-    resp_write_text(client_out(c), hex);
+    resp_write_text(&c->out, hex);
     explicit_bzero(hex, sizeof hex);
 }
 
 void cmd_acl_getuser(struct client *c, const struct resp_command *command)
 {
     const struct resp_text *name = &command->argv[2];
-    const struct acl_user *user = acl_find(cmd_acl_of(c), name->bytes, name->len);
+    const struct acl_user *user = acl_find(c->port->acl, name->bytes, name->len);
 
     if (user == NULL) {
-        resp_write_null(client_out(c), client_version(c));
+        resp_write_null(&c->out, c->version);
         return;
     }
-    acl_user_write(user, client_version(c), client_out(c));
+    acl_user_write(user, c->version, &c->out);
 }
 
 void cmd_acl_help(struct client *c, const struct resp_command *command)
 {
     static const char *const lines[] = {
-        "ACL <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "CAT [<category>]",
         "    List all commands that belong to <category>, or all command categories",
         "    when no category is specified.",
@@ -205,28 +186,23 @@ void cmd_acl_help(struct client *c, const struct resp_command *command)
         "    List all the registered usernames.",
         "WHOAMI",
         "    Return the current connection username.",
-        "HELP",
-        "    Prints this help.",
     };
 
     (void)command;
-    resp_write_array(client_out(c), COUNT_OF(lines));
-    for (size_t i = 0; i < COUNT_OF(lines); i++) {
-        resp_write_simple(client_out(c), lines[i]);
-    }
+    client_help(c, "ACL", lines, COUNT_OF(lines));
 }
 
 void cmd_acl_list(struct client *c, const struct resp_command *command)
 {
-    const struct acl *acl = cmd_acl_of(c);
+    const struct acl *acl = c->port->acl;
     struct buf line = {0};
 
     (void)command;
-    resp_write_array(client_out(c), acl_users_count(acl));
+    resp_write_array(&c->out, acl_users_count(acl));
     for (size_t i = 0; i < acl_users_count(acl); i++) {
         buf_clear(&line);
         acl_user_print(acl_user_at(acl, i), &line);
-        resp_write_bulk(client_out(c), buf_data(&line), line.len);
+        resp_write_bulk(&c->out, buf_data(&line), line.len);
     }
     buf_finish(&line);
 }
@@ -234,15 +210,14 @@ void cmd_acl_list(struct client *c, const struct resp_command *command)
 /* NULL, and an error is written, when there is no aclfile. */
 static const char *cmd_acl_file(struct client *c)
 {
-    const char *path = port_conf(client_port(c))->options.aclfile;
+    const char *path = port_conf(c->port)->options.aclfile;
 
     if (path == NULL || path[0] == '\0') {
         resp_write_error(
-            client_out(c),
-            "ERR This Redis instance is not configured to use an ACL file. You may "
-            "want to specify users via the ACL SETUSER command and then issue a CONFIG "
-            "REWRITE (assuming you have a Redis configuration file set) in order to "
-            "store users in the Redis configuration.");
+            &c->out, "ERR This Redis instance is not configured to use an ACL file. You may "
+                     "want to specify users via the ACL SETUSER command and then issue a CONFIG "
+                     "REWRITE (assuming you have a Redis configuration file set) in order to "
+                     "store users in the Redis configuration.");
         return NULL;
     }
     return path;
@@ -257,11 +232,11 @@ void cmd_acl_load(struct client *c, const struct resp_command *command)
     if (path == NULL) {
         return;
     }
-    if (!acl_file_load(cmd_acl_of(c), path, &err)) {
-        resp_write_error(client_out(c), "ERR %s", err.text);
+    if (!acl_file_load(c->port->acl, path, &err)) {
+        resp_write_error(&c->out, "ERR %s", err.text);
         return;
     }
-    resp_write_simple(client_out(c), "OK");
+    resp_write_simple(&c->out, "OK");
 }
 
 void cmd_acl_log(struct client *c, const struct resp_command *command)
@@ -269,20 +244,19 @@ void cmd_acl_log(struct client *c, const struct resp_command *command)
     int64_t count = 10; /* what Redis shows when nothing is said */
 
     if (command->argc > 3) {
-        cmd_acl_usage(c, command);
+        client_usage(c, "ACL", command);
         return;
     }
-    if (command->argc == 3 && cmd_acl_word_is(&command->argv[2], "reset")) {
-        acl_log_reset(cmd_acl_of(c));
-        resp_write_simple(client_out(c), "OK");
+    if (command->argc == 3 && client_word_is(&command->argv[2], "reset")) {
+        acl_log_reset(c->port->acl);
+        resp_write_simple(&c->out, "OK");
         return;
     }
     if (command->argc == 3 && !text_to_i64(command->argv[2].bytes, command->argv[2].len, &count)) {
-        resp_write_error(client_out(c), "ERR value is not an integer or out of range");
+        resp_write_error(&c->out, "ERR value is not an integer or out of range");
         return;
     }
-    acl_log_write(cmd_acl_of(c), client_now(c), count > 0 ? (size_t)count : 0, client_version(c),
-                  client_out(c));
+    acl_log_write(c->port->acl, client_now(c), count > 0 ? (size_t)count : 0, c->version, &c->out);
 }
 
 void cmd_acl_save(struct client *c, const struct resp_command *command)
@@ -294,13 +268,13 @@ void cmd_acl_save(struct client *c, const struct resp_command *command)
     if (path == NULL) {
         return;
     }
-    if (!acl_file_save(cmd_acl_of(c), path, &err)) {
+    if (!acl_file_save(c->port->acl, path, &err)) {
         log_warning("%s", err.text);
-        resp_write_error(client_out(c), "ERR There was an error trying to save the ACLs. Please "
-                                        "check the server logs for more information");
+        resp_write_error(&c->out, "ERR There was an error trying to save the ACLs. Please "
+                                  "check the server logs for more information");
         return;
     }
-    resp_write_simple(client_out(c), "OK");
+    resp_write_simple(&c->out, "OK");
 }
 
 void cmd_acl_setuser(struct client *c, const struct resp_command *command)
@@ -308,33 +282,33 @@ void cmd_acl_setuser(struct client *c, const struct resp_command *command)
     const struct resp_text *name = &command->argv[2];
     struct err err;
 
-    if (!acl_set_user(cmd_acl_of(c), name->bytes, name->len, command->argc - 3, command->argv + 3,
+    if (!acl_set_user(c->port->acl, name->bytes, name->len, command->argc - 3, command->argv + 3,
                       &err)) {
-        resp_write_error(client_out(c), "ERR %s", err.text);
+        resp_write_error(&c->out, "ERR %s", err.text);
         return;
     }
-    resp_write_simple(client_out(c), "OK");
+    resp_write_simple(&c->out, "OK");
 }
 
 void cmd_acl_users(struct client *c, const struct resp_command *command)
 {
-    const struct acl *acl = cmd_acl_of(c);
+    const struct acl *acl = c->port->acl;
 
     (void)command;
-    resp_write_array(client_out(c), acl_users_count(acl));
+    resp_write_array(&c->out, acl_users_count(acl));
     for (size_t i = 0; i < acl_users_count(acl); i++) {
-        resp_write_text(client_out(c), acl_user_name(acl_user_at(acl, i), NULL));
+        resp_write_text(&c->out, acl_user_name(acl_user_at(acl, i), NULL));
     }
 }
 
 void cmd_acl_whoami(struct client *c, const struct resp_command *command)
 {
-    const struct acl_user *user = client_user(c);
+    const struct acl_user *user = c->user;
 
     (void)command;
     if (user == NULL) {
-        resp_write_null(client_out(c), client_version(c));
+        resp_write_null(&c->out, c->version);
         return;
     }
-    resp_write_text(client_out(c), acl_user_name(user, NULL));
+    resp_write_text(&c->out, acl_user_name(user, NULL));
 }

@@ -1,6 +1,3 @@
-#include <stdlib.h>
-#include <string.h>
-
 #include "sentinel/cmd_calls.h"
 #include "sentinel/port.h"
 
@@ -24,7 +21,8 @@ void cmd_client_getname(struct client *c, const struct resp_command *command)
 
 void cmd_client_setname(struct client *c, const struct resp_command *command)
 {
-    if (client_set_name(c, &command->argv[2])) {
+    if (client_check_word(c, &command->argv[2], "Client names")) {
+        client_set_word(&c->name, &command->argv[2]);
         resp_write_simple(&c->out, "OK");
     }
 }
@@ -39,18 +37,10 @@ void cmd_client_setinfo(struct client *c, const struct resp_command *command)
         resp_write_error(&c->out, "ERR Unrecognized option '%.128s'", what->bytes);
         return;
     }
-    for (size_t i = 0; i < value->len; i++) {
-        if (value->bytes[i] < '!' || value->bytes[i] > '~') {
-            resp_write_error(&c->out,
-                             "ERR %s cannot contain spaces, newlines or special characters.",
-                             is_name ? "lib-name" : "lib-ver");
-            return;
-        }
+    if (client_check_word(c, value, is_name ? "lib-name" : "lib-ver")) {
+        client_set_word(is_name ? &c->lib_name : &c->lib_version, value);
+        resp_write_simple(&c->out, "OK");
     }
-    char **field = is_name ? &c->lib_name : &c->lib_version;
-    free(*field);
-    *field = value->len == 0 ? NULL : strdup(value->bytes);
-    resp_write_simple(&c->out, "OK");
 }
 
 void cmd_client_reply(struct client *c, const struct resp_command *command)
@@ -87,7 +77,7 @@ void cmd_client_unblock(struct client *c, const struct resp_command *command)
     int64_t id;
 
     if (command->argc > 4) {
-        resp_write_error(&c->out, "ERR syntax error");
+        client_usage(c, "CLIENT", command);
         return;
     }
     if (command->argc == 4 && !client_word_is(&command->argv[3], "timeout") &&
@@ -106,11 +96,10 @@ void cmd_client_pause(struct client *c, const struct resp_command *command)
 {
     struct sentinel *port = c->port;
     bool writes_only = command->argc == 4 && client_word_is(&command->argv[3], "write");
-    msec_t until;
     int64_t pause_ms;
 
     if (command->argc > 4) {
-        resp_write_error(&c->out, "ERR syntax error");
+        client_usage(c, "CLIENT", command);
         return;
     }
     if (command->argc == 4 && !writes_only && !client_word_is(&command->argv[3], "all")) {
@@ -125,15 +114,13 @@ void cmd_client_pause(struct client *c, const struct resp_command *command)
         resp_write_error(&c->out, "ERR timeout is negative");
         return;
     }
-    until = client_now(c);
-    if (pause_ms > INT64_MAX - until) {
+    if (pause_ms > INT64_MAX - client_now(c)) {
         resp_write_error(&c->out, "ERR timeout is out of range");
         return;
     }
-    until += pause_ms;
+    msec_t until = client_now(c) + pause_ms;
     /* The longer and the stricter of two pauses counts, as in Redis. */
-    bool was_all = port->paused_until > 0 && !port->pause_writes_only;
-    port->pause_writes_only = writes_only && !was_all;
+    port->pause_writes_only = writes_only && !port_is_paused(port);
     if (until > port->paused_until) {
         port->paused_until = until;
     }

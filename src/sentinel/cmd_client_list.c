@@ -4,27 +4,13 @@
 #include "sentinel/cmd_calls.h"
 #include "sentinel/port.h"
 
-/* CLIENT LIST, INFO and KILL: the filters are shared. */
+/* CLIENT LIST, INFO and KILL. */
 
 enum client_type {
     CLIENT_TYPE_ANY,
     CLIENT_TYPE_NORMAL,
     CLIENT_TYPE_PUBSUB,
     CLIENT_TYPE_NOBODY, /* masters and replicas never connect to a Sentinel as such */
-};
-
-struct filter {
-    struct client *asking;
-    const struct resp_text *addr;
-    const struct resp_text *local;
-    const struct acl_user *user;
-    const struct resp_text *ids; /* LIST ID ... */
-    size_t ids_count;
-    uint64_t id; /* KILL ID; 0 is any */
-    enum client_type type;
-    bool skip_asking;
-    size_t count;
-    struct buf *lines;
 };
 
 static bool type_of_word(struct client *c, const struct resp_text *word, enum client_type *type)
@@ -43,14 +29,9 @@ static bool type_of_word(struct client *c, const struct resp_text *word, enum cl
     return true;
 }
 
-static bool text_is(const struct resp_text *word, const char *text)
+static bool type_matches(enum client_type type, const struct client *c)
 {
-    return word->len == strlen(text) && memcmp(word->bytes, text, word->len) == 0;
-}
-
-static bool filter_type(const struct filter *f, const struct client *c)
-{
-    switch (f->type) {
+    switch (type) {
     case CLIENT_TYPE_ANY:
         return true;
     case CLIENT_TYPE_NORMAL:
@@ -63,71 +44,65 @@ static bool filter_type(const struct filter *f, const struct client *c)
     UNREACHABLE("not a type of client");
 }
 
-static bool filter_ids(const struct filter *f, const struct client *c)
-{
-    bool is_listed = f->ids_count == 0;
-
-    for (size_t i = 0; i < f->ids_count && !is_listed; i++) {
-        uint64_t id;
-        is_listed = text_to_u64(f->ids[i].bytes, f->ids[i].len, &id) && id == c->id;
-    }
-    return is_listed;
-}
-
-static bool filter_matches(const struct filter *f, const struct client *c)
-{
-    return (f->addr == NULL || text_is(f->addr, c->peer)) &&
-           (f->local == NULL || text_is(f->local, c->local)) &&
-           (f->user == NULL || f->user == c->user) && (f->id == 0 || f->id == c->id) &&
-           filter_type(f, c) && filter_ids(f, c) && !(f->skip_asking && c == f->asking);
-}
-
 /* ---- LIST, INFO ---- */
+
+struct list {
+    enum client_type type;
+    struct buf lines;
+};
 
 static void list_visit(void *ctx, struct client *c)
 {
-    struct filter *f = ctx;
+    struct list *list = ctx;
 
-    if (filter_matches(f, c)) {
-        client_describe(c, f->lines);
-        buf_append_text(f->lines, "\n");
+    if (type_matches(list->type, c)) {
+        client_describe(c, &list->lines);
+        buf_append_text(&list->lines, "\n");
     }
 }
 
-static bool list_parse(struct client *c, const struct resp_command *command, struct filter *f)
+/* As in Redis each id is looked up by itself: in the caller's order, repetitions too. */
+static bool list_ids(struct client *c, const struct resp_command *command, struct list *list)
 {
-    if (command->argc == 2) {
-        return true;
+    for (size_t i = 3; i < command->argc; i++) {
+        int64_t id;
+
+        if (!client_number(c, &command->argv[i], "Invalid client ID", &id)) {
+            return false;
+        }
+        struct client *found = id > 0 ? client_find(c->port, (uint64_t)id) : NULL;
+        if (found != NULL && !found->is_doomed) {
+            list_visit(list, found);
+        }
+    }
+    return true;
+}
+
+static bool list_fill(struct client *c, const struct resp_command *command, struct list *list)
+{
+    if (command->argc >= 4 && client_word_is(&command->argv[2], "id")) {
+        return list_ids(c, command, list);
     }
     if (command->argc == 4 && client_word_is(&command->argv[2], "type")) {
-        return type_of_word(c, &command->argv[3], &f->type);
-    }
-    if (command->argc >= 4 && client_word_is(&command->argv[2], "id")) {
-        f->ids = &command->argv[3];
-        f->ids_count = command->argc - 3;
-        for (size_t i = 0; i < f->ids_count; i++) {
-            uint64_t id;
-            if (!text_to_u64(f->ids[i].bytes, f->ids[i].len, &id) || id == 0) {
-                resp_write_error(&c->out, "ERR Invalid client ID");
-                return false;
-            }
+        if (!type_of_word(c, &command->argv[3], &list->type)) {
+            return false;
         }
-        return true;
+    } else if (command->argc > 2) {
+        resp_write_error(&c->out, "ERR syntax error");
+        return false;
     }
-    resp_write_error(&c->out, "ERR syntax error");
-    return false;
+    client_each(c->port, list_visit, list);
+    return true;
 }
 
 void cmd_client_list(struct client *c, const struct resp_command *command)
 {
-    struct buf lines = {0};
-    struct filter f = {.asking = c, .lines = &lines};
+    struct list list = {.type = CLIENT_TYPE_ANY};
 
-    if (list_parse(c, command, &f)) {
-        client_each(c->port, list_visit, &f);
-        resp_write_verbatim(&c->out, c->version, "txt", buf_data(&lines), lines.len);
+    if (list_fill(c, command, &list)) {
+        resp_write_verbatim(&c->out, c->version, "txt", buf_data(&list.lines), list.lines.len);
     }
-    buf_finish(&lines);
+    buf_finish(&list.lines);
 }
 
 void cmd_client_info(struct client *c, const struct resp_command *command)
@@ -142,6 +117,30 @@ void cmd_client_info(struct client *c, const struct resp_command *command)
 }
 
 /* ---- KILL ---- */
+
+struct filter {
+    struct client *asking;
+    const struct resp_text *addr;
+    const struct resp_text *local;
+    const struct acl_user *user;
+    uint64_t id; /* 0 is any */
+    enum client_type type;
+    bool skip_asking;
+    size_t count;
+};
+
+static bool text_is(const struct resp_text *word, const char *text)
+{
+    return word->len == strlen(text) && memcmp(word->bytes, text, word->len) == 0;
+}
+
+static bool filter_matches(const struct filter *f, const struct client *c)
+{
+    return (f->addr == NULL || text_is(f->addr, c->peer)) &&
+           (f->local == NULL || text_is(f->local, c->local)) &&
+           (f->user == NULL || f->user == c->user) && (f->id == 0 || f->id == c->id) &&
+           type_matches(f->type, c) && !(f->skip_asking && c == f->asking);
+}
 
 static void kill_visit(void *ctx, struct client *c)
 {

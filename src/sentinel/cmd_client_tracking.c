@@ -152,8 +152,7 @@ void cmd_client_caching(struct client *c, const struct resp_command *command)
     bool is_yes = client_word_is(&command->argv[2], "yes");
     const char *complaint = NULL;
 
-    if ((c->tracking & (CLIENT_TRACKING_OPTIN | CLIENT_TRACKING_OPTOUT)) == 0 &&
-        (c->tracking & CLIENT_TRACKING) == 0) {
+    if ((c->tracking & CLIENT_TRACKING) == 0) {
         complaint =
             "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN "
             "or OPTOUT mode enabled";

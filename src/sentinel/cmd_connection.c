@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "loop/log.h"
 #include "sentinel/cmd_calls.h"
 #include "sentinel/port.h"
@@ -76,6 +78,9 @@ static bool hello_parse(struct client *c, const struct resp_command *command, st
             i += 2;
         } else if (client_word_is(&command->argv[i], "setname") && more >= 1) {
             w->name = &command->argv[i + 1];
+            if (!client_check_word(c, w->name, "Client names")) {
+                return false;
+            }
             i += 1;
         } else {
             resp_write_error(&c->out, "ERR Syntax error in HELLO option '%.128s'",
@@ -123,8 +128,8 @@ void cmd_hello(struct client *c, const struct resp_command *command)
                          "same time");
         return;
     }
-    if (w.name != NULL && !client_set_name(c, w.name)) {
-        return;
+    if (w.name != NULL) {
+        client_set_word(&c->name, w.name);
     }
     if (w.version != 0) {
         c->version = (enum resp_version)w.version;
@@ -145,8 +150,6 @@ void cmd_quit(struct client *c, const struct resp_command *command)
 
 void cmd_reset(struct client *c, const struct resp_command *command)
 {
-    static const struct resp_text no_name = {.bytes = "", .len = 0};
-
     (void)command;
     pubsub_leave(c);
     client_class_changed(c);
@@ -161,8 +164,8 @@ void cmd_reset(struct client *c, const struct resp_command *command)
     c->reply = CLIENT_REPLY_ON;
     c->no_evict = false;
     client_set_user(c, acl_is_open(c->port->acl) ? acl_default(c->port->acl) : NULL);
-    bool is_named = client_set_name(c, &no_name);
-    ASSERT(is_named);
+    free(c->name);
+    c->name = NULL;
     resp_write_simple(&c->out, "RESET");
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "sentinel/cmd_calls.h"
 #include "sentinel/port.h"
@@ -28,11 +29,9 @@ bool cmd_sentinel_copy(char *field, size_t size, const struct resp_text *word)
  * resolved. */
 struct event *cmd_sentinel_event(struct client *c, enum command_type type)
 {
-    struct event *event = calloc(1, sizeof(*event));
+    struct event *event = memory_zeroed(sizeof(*event));
 
-    ASSERT(event != NULL);
     event->type = EVENT_COMMAND;
-    event->now = client_now(c);
     event->command.type = type;
     event->command.token = c->id;
     return event;
@@ -131,10 +130,11 @@ void cmd_sentinel_failover(struct client *c, const struct resp_command *command)
         return;
     }
     struct event *event = cmd_sentinel_event(c, COMMAND_FAILOVER);
-    if (cmd_sentinel_copy(event->command.name, sizeof(event->command.name), &command->argv[2])) {
-        event->command.coordinated = coordinated;
-        cmd_sentinel_submit(c, event);
-    }
+    bool is_named =
+        cmd_sentinel_copy(event->command.name, sizeof(event->command.name), &command->argv[2]);
+    ASSERT(is_named); /* it was found by it */
+    event->command.coordinated = coordinated;
+    cmd_sentinel_submit(c, event);
     free(event);
 }
 

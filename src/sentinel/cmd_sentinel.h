@@ -15,10 +15,10 @@ const struct master *cmd_sentinel_master_of(struct client *c, const struct resp_
 /* Copies a word into a field of an event, when it fits and has no '\0' inside. */
 bool cmd_sentinel_copy(char *field, size_t size, const struct resp_text *word);
 
-/* An EVENT_COMMAND for this client: type, token and time are set. The caller owns it (free). */
+/* An EVENT_COMMAND for this client: type and token are set. The caller owns it (free). */
 struct event *cmd_sentinel_event(struct client *c, enum command_type type);
 
-/* Waits for the answer of the core and submits. *event stays the caller's. */
+/* Waits for the answer of the core and submits, as of now. *event stays the caller's. */
 void cmd_sentinel_submit(struct client *c, struct event *event);
 
 /* The reply to a command of the core. */

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "sentinel/cmd_calls.h"
 #include "sentinel/cmd_sentinel.h"
@@ -35,9 +36,8 @@ void cmd_sentinel_is_master_down_by_addr(struct client *c, const struct resp_com
      * is an enormous one in Sentinel and poisons the group. */
     bool wants_vote =
         text_is_hex(run_id->bytes, CONF_RUNID_LEN) && run_id->len == CONF_RUNID_LEN && epoch >= 0;
-    struct event *event = calloc(1, sizeof(*event));
+    struct event *event = memory_zeroed(sizeof(*event));
 
-    ASSERT(event != NULL);
     event->type = EVENT_ASK;
     event->now = client_now(c);
     event->ask.token = c->id;

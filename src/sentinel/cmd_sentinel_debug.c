@@ -8,10 +8,7 @@
 #include "sentinel/port.h"
 
 /* SENTINEL DEBUG [<timer> <ms> ...]: shows the timers of the core, or changes some (all are checked
- * before one is). */
-
-/* Above this a timer is a mistake, and sums of times would overflow. */
-#define DEBUG_MS_MAX (INT64_C(1) << 40)
+ * before one is). The defaults of a master may end up in the file, so its limit is that of all. */
 
 /* clang-format off */
 static const struct debug_row {
@@ -72,7 +69,7 @@ static bool debug_fill(struct client *c, const struct resp_command *command,
             return false;
         }
         if (!text_to_i64(command->argv[i + 1].bytes, command->argv[i + 1].len, &value) ||
-            value <= 0 || value > DEBUG_MS_MAX) {
+            value <= 0 || value > CONF_MS_MAX) {
             resp_write_error(&c->out, "ERR Invalid argument '%.128s' for SENTINEL DEBUG '%.128s'",
                              command->argv[i + 1].bytes, name->bytes);
             return false;

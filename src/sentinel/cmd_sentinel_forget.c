@@ -31,7 +31,7 @@ void cmd_sentinel_forget(struct client *c, const struct resp_command *command)
     bool is_named =
         cmd_sentinel_copy(event->command.name, sizeof(event->command.name), &command->argv[2]);
 
-    ASSERT(is_named);
+    ASSERT(is_named); /* it was found by it */
     if (command->argc == 4) {
         if (who->len == CONF_RUNID_LEN && text_is_hex(who->bytes, CONF_RUNID_LEN)) {
             text_cut(event->command.run_id, sizeof(event->command.run_id), who->bytes);

@@ -12,7 +12,7 @@
  */
 
 /* Sentinel takes any name. One with a comma would break the hello message it stands in, one with
- * white space the line of the file; the port 0 is nobody's. */
+ * white space the line of the file. */
 static bool name_is_good(const struct resp_text *name)
 {
     if (name->len == 0 || name->len >= MASTER_NAME_MAX) {
@@ -27,18 +27,6 @@ static bool name_is_good(const struct resp_text *name)
     return true;
 }
 
-/* All but the address is right: is there already one? Submits. */
-static void monitor_submit(struct client *c, struct event *event)
-{
-    if (failover_master_named(port_core(c->port), event->command.name) != NULL) {
-        resp_write_error(&c->out, "ERR Duplicate master name.");
-    } else if (event->command.addr.port == 0) {
-        resp_write_error(&c->out, "ERR Invalid port number.");
-    } else {
-        cmd_sentinel_submit(c, event);
-    }
-}
-
 static void monitor_on_name(void *ctx, const char *ip, const char *why)
 {
     struct client *c = ctx;
@@ -51,16 +39,10 @@ static void monitor_on_name(void *ctx, const char *ip, const char *why)
         resp_write_error(&c->out, "ERR Invalid IP address or hostname specified");
         client_answered(c);
     } else {
-        /* From waiting for the name to waiting for the core: one of the two answers. */
+        /* From waiting for the name to waiting for the core. */
         c->wait = CLIENT_WAIT_NONE;
         c->port->waiting--;
-        c->port->running = c;
-        monitor_submit(c, event);
-        c->port->running = NULL;
-        if (c->wait == CLIENT_WAIT_NONE) {
-            client_wait(c, CLIENT_WAIT_NAME);
-            client_answered(c);
-        }
+        cmd_sentinel_submit(c, event);
     }
     free(event);
 }
@@ -83,7 +65,7 @@ static bool monitor_numbers(struct client *c, const struct resp_command *command
         resp_write_error(&c->out, "ERR Quorum must be 1 or greater.");
         return false;
     }
-    if (*quorum > UINT32_MAX) {
+    if (*quorum > CONF_COUNT_MAX) {
         resp_write_error(&c->out, "ERR Invalid quorum");
         return false;
     }
@@ -102,7 +84,7 @@ void cmd_sentinel_monitor(struct client *c, const struct resp_command *command)
     }
     struct event *event = cmd_sentinel_event(c, COMMAND_MONITOR);
     struct command *order = &event->command;
-    bool is_port = number > 0 && number <= UINT16_MAX;
+    bool is_port = number > 0 && number <= UINT16_MAX; /* Sentinel takes 0, which is nobody's */
 
     order->config = (struct master_config){
         .quorum = (uint32_t)quorum,
@@ -114,17 +96,21 @@ void cmd_sentinel_monitor(struct client *c, const struct resp_command *command)
         !addr_set(&order->addr, host->bytes, is_port ? (uint16_t)number : 0) ||
         (order->addr.ip[0] == '\0' && !port_conf(c->port)->resolve_hostnames)) {
         resp_write_error(&c->out, "ERR Invalid IP address or hostname specified");
+    } else if (!is_port) {
+        resp_write_error(&c->out, "ERR Invalid port number.");
     } else if (!name_is_good(&command->argv[2]) ||
                !cmd_sentinel_copy(order->name, sizeof(order->name), &command->argv[2])) {
         resp_write_error(&c->out,
                          "ERR Invalid master name: 1 to %d characters, none of them a comma "
                          "or white space",
                          MASTER_NAME_MAX - 1);
+    } else if (failover_master_named(port_core(c->port), order->name) != NULL) {
+        resp_write_error(&c->out, "ERR Duplicate master name.");
     } else if (order->addr.ip[0] == '\0') {
         monitor_lookup(c, event);
         return; /* the event waits with the client */
     } else {
-        monitor_submit(c, event);
+        cmd_sentinel_submit(c, event);
     }
     free(event);
 }

@@ -15,8 +15,8 @@
 
 struct set {
     struct client *client;
-    const char *option;           /* as the operator wrote it */
-    const struct resp_text *word; /* its value; rename-command has a second behind it */
+    const struct resp_text *word; /* its value; rename-command has a second behind it. When it is
+                                     refused, the one that is wrong */
     struct master_config *config; /* of the command for the core */
     struct conf_master *master;   /* NULL while pairs are only checked */
     uint32_t changes;
@@ -31,7 +31,7 @@ struct set_option {
     set_apply apply;
 };
 
-/* ---- numbers ---- */
+/* ---- numbers: within what the file may hold, where they go ---- */
 
 static bool value_number(const struct set *s, int64_t min, int64_t max, int64_t *value)
 {
@@ -68,7 +68,7 @@ static bool set_parallel_syncs(struct set *s)
 {
     int64_t value;
 
-    if (!value_number(s, 1, INT32_MAX, &value)) {
+    if (!value_number(s, 1, CONF_COUNT_MAX, &value)) {
         return false;
     }
     s->config->parallel_syncs = (uint32_t)value;
@@ -79,7 +79,7 @@ static bool set_quorum(struct set *s)
 {
     int64_t value;
 
-    if (!value_number(s, 1, INT32_MAX, &value)) {
+    if (!value_number(s, 1, CONF_COUNT_MAX, &value)) {
         return false;
     }
     s->config->quorum = (uint32_t)value;
@@ -93,10 +93,16 @@ static bool value_is_text(const struct resp_text *word)
     return strlen(word->bytes) == word->len;
 }
 
+/* Whether it may be executed is asked once: the answer may be another when it is applied. */
 static bool set_script(struct set *s, const char *what, char **field)
 {
     struct client *c = s->client;
 
+    if (field != NULL) {
+        conf_set_text(field, s->word->bytes);
+        s->changes |= SENTINEL_CHANGED_SCRIPTS;
+        return true;
+    }
     if (port_conf(c->port)->deny_scripts_reconfig) {
         resp_write_error(&c->out,
                          "ERR Reconfiguration of scripts path is denied for security reasons. "
@@ -111,10 +117,6 @@ static bool set_script(struct set *s, const char *what, char **field)
         resp_write_error(&c->out, "ERR %s script seems non existing or non executable", what);
         return false;
     }
-    if (field != NULL) {
-        conf_set_text(field, s->word->bytes);
-    }
-    s->changes |= SENTINEL_CHANGED_SCRIPTS;
     return true;
 }
 
@@ -150,13 +152,18 @@ static bool set_auth_user(struct set *s)
 
 static bool set_rename(struct set *s)
 {
+    const struct resp_text *from = s->word;
     const struct resp_text *to = s->word + 1;
 
-    if (!value_is_text(s->word) || !value_is_text(to) || s->word->len == 0 || to->len == 0) {
+    if (!value_is_text(from) || from->len == 0) {
+        return false;
+    }
+    if (!value_is_text(to) || to->len == 0) {
+        s->word = to; /* the one to complain about */
         return false;
     }
     if (s->master != NULL) {
-        conf_renames_set(&s->master->renames, s->word->bytes, to->bytes);
+        conf_renames_set(&s->master->renames, from->bytes, to->bytes);
     }
     s->changes |= SENTINEL_CHANGED_AUTH;
     return true;
@@ -198,14 +205,13 @@ static bool set_pair(struct set *s, const struct set_option *option,
     struct client *c = s->client;
     size_t before = c->out.len;
 
-    s->option = command->argv[i].bytes;
     s->word = &command->argv[i + 1];
     if (option->apply(s)) {
         return true;
     }
     if (c->out.len == before) {
         resp_write_error(&c->out, "ERR Invalid argument '%.128s' for SENTINEL SET '%.128s'",
-                         option->is_secret ? "******" : s->word->bytes, s->option);
+                         option->is_secret ? "******" : s->word->bytes, command->argv[i].bytes);
     }
     return false;
 }

@@ -13,7 +13,7 @@
  */
 struct client;
 
-/* Runs one command that passed the checks of arity and ACL. Appends one reply to client_out(c), or
+/* Runs one command that passed the checks of arity and ACL. Appends one reply to c->out, or
  * calls client_wait() and has it answered later. The command lives only during the call. */
 typedef void (*command_call)(struct client *c, const struct resp_command *command);
 

@@ -133,16 +133,15 @@ static bool context_allows(struct client *c, const struct command_row *row)
     return false;
 }
 
-/* CLIENT PAUSE. What other monitors need of us goes on, or pausing would take our vote away (Redis
- * pauses them too); and UNPAUSE, which Redis keeps waiting as well. No command here writes, but
- * PUBLISH counts as one in Redis: WRITE pauses nothing. */
+/* What other monitors need of us goes on, or pausing would take our vote away (Redis pauses them
+ * too); and UNPAUSE, which Redis keeps waiting as well. */
 static bool pause_holds(const struct client *c, const struct command_row *row)
 {
     static const char *const passing[] = {"publish", "client|unpause",
                                           "sentinel|is-master-down-by-addr",
                                           "sentinel|is-primary-down-by-addr"};
 
-    if (c->port->paused_until == 0 || c->port->pause_writes_only) {
+    if (!port_is_paused(c->port)) {
         return false;
     }
     for (size_t i = 0; i < COUNT_OF(passing); i++) {

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "sentinel/port.h"
 
 void held_command_take(struct held_command *held, const struct resp_command *command)
@@ -10,8 +11,7 @@ void held_command_take(struct held_command *held, const struct resp_command *com
         buf_append(&held->bytes, command->argv[i].bytes, command->argv[i].len);
         buf_append(&held->bytes, "", 1);
     }
-    held->argv = calloc(command->argc, sizeof(*held->argv));
-    ASSERT(held->argv != NULL);
+    held->argv = memory_zeroed(command->argc * sizeof(*held->argv));
     held->argc = command->argc;
     const char *at = buf_data(&held->bytes);
     for (size_t i = 0; i < command->argc; i++) {

@@ -71,9 +71,9 @@ struct sentinel {
     struct loop_timer *sweep;
     struct loop_timer *pause_end;
 
-    struct topics channels; /* every one that has subscribers, hashed: see pubsub.c */
-    struct topics patterns;
-    struct buf message; /* the same bytes for all subscribers of a topic */
+    struct topics channels; /* every one that has subscribers, sorted by name: see pubsub.c */
+    struct topics patterns; /* the same */
+    struct buf message;     /* the same bytes for all subscribers of a topic */
 
     msec_t paused_until; /* CLIENT PAUSE; 0: not paused */
     bool pause_writes_only;
@@ -187,6 +187,13 @@ static inline struct sentinel_conf *port_conf(const struct sentinel *port)
     return port->ops->conf(port->ctx);
 }
 
+/* CLIENT PAUSE. No command here writes, but PUBLISH counts as one in Redis: WRITE pauses nothing.
+ */
+static inline bool port_is_paused(const struct sentinel *port)
+{
+    return port->paused_until > 0 && !port->pause_writes_only;
+}
+
 /* ---- client.c ---- */
 
 /* Takes the connection. */
@@ -205,7 +212,7 @@ void client_sweep(struct client *c, msec_t now); /* timeout and soft output limi
 /* No further command of the client runs until client_answered(). */
 void client_wait(struct client *c, enum client_wait why);
 
-/* Sends what was put into client_out() since, and goes on. */
+/* Sends what was put into c->out since, and goes on. */
 void client_answered(struct client *c);
 
 /* ---- sentinel.c ---- */

@@ -3,13 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "sentinel/port.h"
 
 /*
- * A topic is a channel or a pattern; it exists while somebody listens. All channels stand in an
- * open hash table by name, all patterns in a list, since each is tried against every event anyway.
- * The glob of a pattern is bounded work (text_glob()).
+ * A topic is a channel or a pattern; it exists while somebody listens. The port has a list of each
+ * kind, sorted by name. Every pattern is tried against every event; that is bounded work
+ * (text_glob()).
  */
 struct topic {
     char *name;
@@ -48,7 +49,7 @@ static void topics_remove(struct topics *list, const struct topic *t)
     }
 }
 
-/* The port's lists are sorted by name, so that a topic is found by halving. */
+/* Where the name is, or belongs, in a list of the port. */
 static size_t topics_place(const struct topics *list, const char *name, size_t len, bool *found)
 {
     size_t low = 0;
@@ -83,16 +84,13 @@ static struct topic *topic_find(const struct topics *list, const char *name, siz
 static struct topic *topic_create(struct topics *list, const struct resp_text *name,
                                   bool is_pattern)
 {
-    struct topic *t = calloc(1, sizeof(*t));
+    struct topic *t = memory_zeroed(sizeof(*t));
     bool found;
     size_t at = topics_place(list, name->bytes, name->len, &found);
 
-    ASSERT(t != NULL);
     ASSERT(!found);
-    t->name = malloc(name->len + 1);
-    ASSERT(t->name != NULL);
+    t->name = memory_zeroed(name->len + 1);
     memcpy(t->name, name->bytes, name->len);
-    t->name[name->len] = '\0';
     t->len = name->len;
     t->is_pattern = is_pattern;
     topics_add(list, t);
@@ -181,7 +179,7 @@ static bool pubsub_refuse(struct client *c, const struct resp_text *name, bool i
         why = "too many subscriptions altogether";
     }
     if (why != NULL) {
-        resp_write_error(client_out(c), "ERR Cannot subscribe: %s", why);
+        resp_write_error(&c->out, "ERR Cannot subscribe: %s", why);
     }
     return why != NULL;
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "base/memory.h"
 #include "loop/log.h"
 #include "sentinel/acl_file.h"
 #include "sentinel/cmd_sentinel.h"
@@ -112,7 +112,7 @@ static bool port_listen_at(struct sentinel *port, const char *host,
     } else if (strcmp(host, "::*") == 0) {
         host = "::";
     }
-    if (!addr_set(&at, host, number) || at.ip[0] == '\0') {
+    if (!addr_set(&at, host, number)) {
         return err_set(err, "bind: %s is not an address", host);
     }
     here.at = &at;
@@ -237,23 +237,13 @@ void sentinel_export_users(const struct sentinel *port, struct sentinel_conf *co
     buf_finish(&line);
 }
 
-/* Which rule of an ACL is about a row. An alias is what it stands for; a command of ours that ACLs
- * do not know is allowed to those who may run all of its container. */
+/* Which rule of an ACL is about a row. Rules may name whatever the port answers. */
 static int port_acl_number(const struct command_row *row)
 {
     int number = acl_command_find(row->name, strlen(row->name));
 
-    if (number != ACL_COMMAND_NONE) {
-        return number;
-    }
-    for (uint32_t id = 0; id < command_table_count(); id++) {
-        const struct command_row *other = command_table_at(id);
-        if (other->call == row->call && other != row) {
-            return acl_command_find(other->name, strlen(other->name));
-        }
-    }
-    const struct command_row *parent = command_table_parent(row);
-    return parent == NULL ? ACL_COMMAND_NONE : acl_command_find(parent->name, strlen(parent->name));
+    ASSERT(number != ACL_COMMAND_NONE);
+    return number;
 }
 
 /* ---- life ---- */
@@ -312,21 +302,19 @@ void port_unpause(void *arg)
 struct sentinel *sentinel_create(struct loop *loop, const struct sentinel_settings *settings,
                                  const struct sentinel_ops *ops, void *ctx, struct err *err)
 {
-    struct sentinel *port = calloc(1, sizeof(*port));
+    struct sentinel *port = memory_zeroed(sizeof(*port));
 
-    ASSERT(port != NULL);
     port->loop = loop;
     port->ops = ops;
     port->ctx = ctx;
-    port->config_file = strdup(settings->config_file == NULL ? "" : settings->config_file);
-    port->executable = strdup(settings->executable == NULL ? "" : settings->executable);
+    port->config_file = memory_text(settings->config_file);
+    port->executable = memory_text(settings->executable);
     port->started_at = loop_now(loop);
     port->turn = loop_timer_create(loop, client_turn, port);
     port->sweep = loop_timer_create(loop, port_on_sweep, port);
     port->pause_end = loop_timer_create(loop, port_unpause, port);
     port->last_sweep.at = port->started_at;
-    port->acl_commands = calloc(command_table_count(), sizeof(*port->acl_commands));
-    ASSERT(port->acl_commands != NULL);
+    port->acl_commands = memory_zeroed(command_table_count() * sizeof(*port->acl_commands));
     for (uint32_t id = 0; id < command_table_count(); id++) {
         port->acl_commands[id] = port_acl_number(command_table_at(id));
     }

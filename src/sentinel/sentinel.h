@@ -133,7 +133,7 @@ void sentinel_reply_command(struct sentinel *port, uint64_t token, enum command_
  * aclfile, which has ACL SAVE. */
 void sentinel_export_users(const struct sentinel *port, struct sentinel_conf *conf);
 
-/* The port the TCP listener really has (port 0 in tests; what the hello announces). 0 when none. */
+/* The ports that are listened on; 0 when none. */
 uint16_t sentinel_tcp_port(const struct sentinel *port);
 uint16_t sentinel_tls_port(const struct sentinel *port);
 
