@@ -20,6 +20,7 @@ _Static_assert(sizeof(enum router_client_auth) == sizeof(unsigned), "an enum is 
 _Static_assert(sizeof(enum router_when_down) == sizeof(unsigned), "an enum is an unsigned here");
 _Static_assert(sizeof(enum router_retry_writes) == sizeof(unsigned), "an enum is an unsigned here");
 
+/* Fields and initialisers cannot stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses) */
 /* clang-format off */
 #define AT(field)      .offset = offsetof(struct router_options, field)
 #define SIZE_OF(field) sizeof(((struct router_options *)NULL)->field)
@@ -44,6 +45,7 @@ _Static_assert(sizeof(enum router_retry_writes) == sizeof(unsigned), "an enum is
     {.kind = ROUTER_OPTION_SPECIAL, .name = name_, .argument = argument_, .doc = doc_,             \
      .parse = router_special_##function},
 /* clang-format on */
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct router_option rows[] = {
 #include "config/router_options.def"

@@ -11,12 +11,10 @@
 
 /* ---- notes ---- */
 
-PRINTF_LIKE(3, 0)
 static void router_options_note(struct router_parse *p, enum config_note_kind kind,
-                                const char *format, va_list args)
+                                const char *text)
 {
     struct config_notes *notes = &p->options->notes;
-    char text[ERR_TEXT_MAX];
     struct buf whole = {0};
 
     if (kind == CONFIG_ERROR) {
@@ -31,7 +29,6 @@ static void router_options_note(struct router_parse *p, enum config_note_kind ki
     if (p->name != NULL) {
         buf_printf(&whole, "%s%s: ", p->file == NULL ? "--" : "", p->name);
     }
-    (void)vsnprintf(text, sizeof(text), format, args); /* cut when too long */
     buf_append_text(&whole, text);
     notes->items = conf_set_grow(notes->items, notes->count, sizeof(*notes->items));
     notes->items[notes->count++] = (struct config_note){
@@ -45,21 +42,25 @@ static void router_options_note(struct router_parse *p, enum config_note_kind ki
 
 bool router_options_mistake(struct router_parse *p, const char *format, ...)
 {
+    char text[ERR_TEXT_MAX];
     va_list args;
 
     va_start(args, format);
-    router_options_note(p, CONFIG_ERROR, format, args);
+    (void)vsnprintf(text, sizeof(text), format, args); /* cut when too long */
     va_end(args);
+    router_options_note(p, CONFIG_ERROR, text);
     return false;
 }
 
 void router_options_warn(struct router_parse *p, const char *format, ...)
 {
+    char text[ERR_TEXT_MAX];
     va_list args;
 
     va_start(args, format);
-    router_options_note(p, CONFIG_WARNING, format, args);
+    (void)vsnprintf(text, sizeof(text), format, args); /* cut when too long */
     va_end(args);
+    router_options_note(p, CONFIG_WARNING, text);
 }
 
 bool router_options_has(const struct router_parse *p, const char *name)

@@ -197,7 +197,7 @@ static void backend_on_answer(struct backend *b, const char *reply, size_t len)
 
     if (head->replies > 1) {
         head->replies--;
-        if (backend_reader(b) != NULL) {
+        if (head->session != NULL) { /* a subscription's, which CLIENT REPLY does not silence */
             session_on_part(head->session, b, reply, len);
         }
         return;

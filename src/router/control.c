@@ -219,18 +219,23 @@ static void control_request(struct control_client *client, const char *line, siz
 
 /* ---- clients ---- */
 
+/* It is in no list any more. */
+static void control_free(struct control_client *client)
+{
+    client->control->clients_count--;
+    loop_timer_destroy(client->idle);
+    free(client);
+}
+
 static void control_forget(struct control_client *client)
 {
-    struct control *control = client->control;
-    struct control_client **at = &control->clients;
+    struct control_client **at = &client->control->clients;
 
     while (*at != client) {
         at = &(*at)->next;
     }
     *at = client->next;
-    control->clients_count--;
-    loop_timer_destroy(client->idle);
-    free(client);
+    control_free(client);
 }
 
 static void control_on_data(void *ctx, struct conn *c, struct buf *in)
@@ -364,8 +369,9 @@ void control_close(struct control *control)
     }
     while (control->clients != NULL) {
         struct control_client *client = control->clients;
+        control->clients = client->next;
         conn_close(client->conn);
-        control_forget(client);
+        control_free(client);
     }
     listener_close(control->listener);
     /* another process may have taken the path over */

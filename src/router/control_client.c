@@ -19,7 +19,7 @@ enum {
 static bool control_set_patience(int fd)
 {
     const struct timeval patience = {.tv_sec = CONTROL_PATIENCE_MS / 1000,
-                                     .tv_usec = CONTROL_PATIENCE_MS % 1000 * 1000};
+                                     .tv_usec = (suseconds_t)(CONTROL_PATIENCE_MS % 1000) * 1000};
 
     return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
            setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0;

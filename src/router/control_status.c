@@ -29,8 +29,10 @@ json_t *control_text(const char *text)
     size_t len = strnlen(text, sizeof(clean) - 1);
 
     for (size_t i = 0; i < len; i++) {
-        bool is_plain = text[i] >= 0x20 && text[i] < 0x7f;
-        clean[i] = is_plain ? text[i] : '?';
+        clean[i] = '?';
+        if (text[i] >= 0x20 && text[i] < 0x7f) {
+            clean[i] = text[i];
+        }
     }
     clean[len] = '\0';
     return json_string(clean);

@@ -182,7 +182,12 @@ enum session_pins {
     PIN_ONCE = 1 << 7,   /* for one request: blocking, administrative */
 };
 
-enum session_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT };
+enum session_reply_mode {
+    REPLY_ON,
+    REPLY_OFF,
+    REPLY_SKIP_NEXT,
+    REPLY_SKIP_NOW, /* while the request behind CLIENT REPLY SKIP is answered */
+};
 
 struct session {
     struct session *next; /* in worker->sessions */
@@ -339,7 +344,10 @@ void session_go_on(struct session *session); /* what it waited for may be there:
 enum verdict session_wait_for(struct session *session, enum session_wait what); /* REQUEST_WAITS */
 struct session *session_by_id(struct worker *worker, uint64_t id);              /* NULL: none */
 
-/* A reply of ours, or one passed on; nothing while the client wants none (CLIENT REPLY). */
+/* What Redis said, to a client that wants it. */
+void session_pass(struct session *session, const void *bytes, size_t len);
+
+/* A reply of ours; nothing while the client wants none (CLIENT REPLY). */
 void session_write(struct session *session, const void *bytes, size_t len);
 void session_writebuf(struct session *session, struct buf *from); /* and empties it */
 void session_error(struct session *session, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -360,7 +368,8 @@ struct profile *session_profile(struct session *session);
 void session_leave_backend(struct session *session); /* gives its own back when nothing pins it */
 void session_drop_backend(struct session *session);  /* closes its own; nothing may be in flight */
 
-/* After a failover: what is pinned (subscriptions, tracking, MONITOR) gets a connection again. */
+/* After a failover: what is pinned (subscriptions, tracking, MONITOR) gets a connection again. Called
+ * without one, and once when the one that was opened is ready. */
 void session_restore_own(struct session *session);
 
 /* ---- session_hold.c: waiting for a master ---- */

@@ -20,13 +20,19 @@ enum {
 
 /* ---- writing ---- */
 
+void session_pass(struct session *s, const void *bytes, size_t len)
+{
+    if (!s->is_gone) {
+        COUNT_ADD(s->worker, bytes_out, len);
+        conn_write_later(s->conn, bytes, len);
+    }
+}
+
 void session_write(struct session *s, const void *bytes, size_t len)
 {
-    if (s->is_gone || s->reply_mode == REPLY_OFF) {
-        return;
+    if (s->reply_mode != REPLY_OFF && s->reply_mode != REPLY_SKIP_NOW) {
+        session_pass(s, bytes, len);
     }
-    COUNT_ADD(s->worker, bytes_out, len);
-    conn_write_later(s->conn, bytes, len);
 }
 
 void session_writebuf(struct session *s, struct buf *from)
@@ -163,6 +169,10 @@ static void request_read(struct request *r, const char *bytes, size_t len, uint6
 /* A client that speaks what is no RESP is told so and closed. */
 static enum verdict session_bad(struct session *s, const char *why)
 {
+    if (s->in_flight > 0) { /* in its turn: what was asked before is answered before */
+        s->is_long = true;
+        return session_wait_for(s, WAIT_DRAIN);
+    }
     COUNT_ADD(s->worker, clients_cut, 1);
     session_error(s, "ERR %s", why);
     session_close_after_flush(s);
@@ -239,6 +249,9 @@ static enum verdict session_stream_begin(struct session *s, struct request *r)
 
     if (s->endpoint->target == TARGET_REPLICAS &&
         (r->command->flags & COMMAND_DENIED_ON_REPLICAS) != 0) {
+        if (s->in_flight > 0) {
+            return session_wait_for(s, WAIT_DRAIN);
+        }
         session_error(s, "ERR holdfast: this address only reads");
         s->is_swallowing = true;
         return REQUEST_TAKEN;

@@ -82,14 +82,16 @@ void session_leave_backend(struct session *s)
 
 void session_restore_own(struct session *s)
 {
-    bool has_to = (s->pins & pins_that_last) != 0 && s->backend == NULL;
-
-    if (!has_to) {
+    if ((s->pins & pins_that_last) == 0) {
         return;
     }
     struct backend *b = session_own_backend(s);
     if (b != NULL) {
         session_restore(s, b);
+        b->is_dirty = true;
+        if (s->held_at_ms == 0) { /* only this waited */
+            session_unhold(s);
+        }
     } else {
         (void)session_hold(s, NULL);
     }
@@ -412,9 +414,9 @@ static enum verdict session_dispatch_local(struct session *s, const struct reque
         return session_wait_for(s, WAIT_DRAIN);
     }
     bool skips = s->reply_mode == REPLY_SKIP_NEXT;
-    s->reply_mode = skips ? REPLY_OFF : s->reply_mode;
+    s->reply_mode = skips ? REPLY_SKIP_NOW : s->reply_mode;
     enum verdict verdict = session_local(s, r);
-    if (skips && s->reply_mode == REPLY_OFF) {
+    if (skips && s->reply_mode == REPLY_SKIP_NOW) {
         s->reply_mode = verdict == REQUEST_TAKEN ? REPLY_ON : REPLY_SKIP_NEXT;
     }
     return verdict;

@@ -161,10 +161,13 @@ static enum auth_outcome session_authenticate(struct session *s, const struct re
     if (conf->client_auth == ROUTER_AUTH_PASS) {
         return auth_pass_through(s, user, password, error);
     }
+    if (secret == NULL && !user_same(NULL, user)) {
+        return AUTH_WRONG;
+    }
     if (secret == NULL) {
         *error = "ERR AUTH <password> called without any password configured for the default user. "
                  "Are you sure your configuration is correct?";
-        return user->bytes == NULL || user_same(NULL, user) ? AUTH_NOT_NEEDED : AUTH_WRONG;
+        return AUTH_NOT_NEEDED;
     }
     if (!user_same(name, user) || !secret_same(secret, password->bytes, password->len)) {
         return AUTH_WRONG;
@@ -450,9 +453,13 @@ static enum verdict local_quit(struct session *s, const struct request *r)
 
 static enum verdict local_reset(struct session *s, const struct request *r)
 {
+    bool skips = s->reply_mode == REPLY_SKIP_NOW;
+
     (void)r;
     session_reset(s);
-    session_write(s, "+RESET\r\n", 8);
+    if (!skips) { /* REPLY OFF ends here, SKIP counts for this too */
+        session_write(s, "+RESET\r\n", 8);
+    }
     return REQUEST_TAKEN;
 }
 

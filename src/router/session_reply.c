@@ -216,7 +216,7 @@ static void session_press_back(struct session *s, struct backend *b)
 
 void session_on_part(struct session *s, struct backend *b, const char *part, size_t len)
 {
-    session_write(s, part, len);
+    session_pass(s, part, len);
     session_press_back(s, b);
 }
 
@@ -227,6 +227,7 @@ void session_on_reply(struct session *s, struct backend *b, const struct flight 
     session_count_latency(s->worker, f);
     if (!session_takes_back(s, b, f, request, reply, len)) {
         session_note_reply(s, b, f, reply, len);
+        bool is_confirm = f->command->class == COMMAND_PUBSUB && reply[0] != '-'; /* ever sent */
         bool is_queue_bounce = (f->flags & FLIGHT_IN_TX) != 0 && f->command->id != COMMAND_EXEC &&
                                reply_is_bounce(reply, len);
         if (is_queue_bounce) { /* Redis will refuse EXEC: there the client looks for it */
@@ -236,8 +237,8 @@ void session_on_reply(struct session *s, struct backend *b, const struct flight 
             buf_clear(out);
             resp_write_null_array(out, s->version);
             session_writebuf(s, out);
-        } else if ((f->flags & FLIGHT_QUIET) == 0) {
-            session_write(s, reply, len);
+        } else if ((f->flags & FLIGHT_QUIET) == 0 || is_confirm) {
+            session_pass(s, reply, len);
         }
         if (b->owner == s) {
             session_press_back(s, b);

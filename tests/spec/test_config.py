@@ -104,6 +104,23 @@ def test_runtime_changes_survive_a_restart(table, tmp_path, kind):
         assert line in text.replace('"', ""), line
 
 
+@pytest.mark.holdfast_only(reason="redis-sentinel takes any number, and keeps what fits")
+def test_no_number_is_taken_that_cannot_be_read_back(table, tmp_path, kind):
+    m = lone(table, tmp_path, kind).start().wait_ready()
+    most_ms, most = 1 << 40, (1 << 31) - 1
+    for words in (("SET", NAME, "failover-timeout", most_ms + 1), ("SET", NAME, "quorum", most + 1),
+                  ("DEBUG", "default-failover-timeout", most_ms + 1),
+                  ("MONITOR", "other", "127.0.0.1", 1, most + 1)):
+        assert isinstance(m.call("SENTINEL", *words), RespError), words
+    for words in (("SET", NAME, "quorum", most), ("DEBUG", "default-failover-timeout", most_ms),
+                  ("MONITOR", "other", "127.0.0.1", 1, most)):
+        assert m.call("SENTINEL", *words) == "OK", words
+    m.terminate(ENDS_S)
+    m.start().wait_ready()
+    assert m.master(NAME)["quorum"] == m.master("other")["quorum"] == str(most)
+    assert m.master("other")["failover-timeout"] == str(most_ms)
+
+
 def test_flushconfig_restores_a_lost_file(table, tmp_path, kind):
     m = lone(table, tmp_path, kind).start().wait_ready()
     myid = m.call("SENTINEL", "MYID")
@@ -370,6 +387,29 @@ def test_daemonize_pidfile_and_logfile(table, tmp_path, kind):
     assert "+monitor" in m.log_text()
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: is_free(m.port) and not pidfile.exists(), ENDS_S, "port and pid file free")
+
+
+def test_the_pid_file_is_not_taken_by_a_start_that_fails(table, tmp_path, kind):
+    pidfile = tmp_path / "monitor.pid"
+    first = lone(table, tmp_path, kind, f"pidfile {pidfile}\n").start().wait_ready()
+    second = lone(table, tmp_path, kind, f"pidfile {pidfile}\n", name="second", port=first.port)
+    assert second.start().process.wait(10) == 1, "the port is in use"
+    assert int(pidfile.read_text()) == first.process.pid
+
+
+def test_supervised_auto_goes_to_the_background_where_nobody_supervises(table, tmp_path, kind):
+    m = lone(table, tmp_path, kind, f"daemonize yes\nsupervised auto\npidfile {tmp_path}/a.pid\n")
+    unset = ["env", "-u", "NOTIFY_SOCKET", "-u", "UPSTART_JOB"]
+    m.process = table.spawn(unset + command_for(kind) + [m.conf_path], cwd=m.dir, name="auto")
+    assert m.process.wait(10) == 0, "the parent leaves at once"
+    m.wait_ready()
+    os.kill(int(m.info("server")["process_id"]), signal.SIGTERM)
+    wait_until(lambda: is_free(m.port), ENDS_S)
+
+
+def test_bind_takes_a_name(table, tmp_path, kind):
+    m = lone(table, tmp_path, kind, "bind localhost\n").start().wait_ready()
+    assert m.call("PING") == "PONG"
 
 
 def test_bind_and_protected_mode(table, tmp_path, kind):

@@ -100,6 +100,18 @@ class TestStateFile:
         assert str(path) in said and "checksum" in said
         assert "put back a copy" in said and "remove it" in said
 
+    def test_what_will_not_last_is_said(self, table, tmp_path, kind):
+        monitor = lone(table, tmp_path, kind)
+        monitor.args = ["--state-file", str(tmp_path / "monitor.state")]
+        monitor.start().wait_ready()
+        warnings = lambda: monitor.log_text().count("lasts until the end of the process")
+        for number, words in enumerate((("SET", NAME, "quorum", "2"),
+                                        ("CONFIG", "SET", "announce-port", "12345"),
+                                        ("MONITOR", "other", "127.0.0.1", "1", "1"),
+                                        ("REMOVE", "other")), start=1):
+            assert monitor.call("SENTINEL", *words) == "OK"
+            assert warnings() == number, words
+
     def test_a_file_that_may_only_be_read_is_enough(self, table, tmp_path, kind):
         monitor = lone(table, tmp_path, kind)
         os.chmod(monitor.conf_path, 0o444)

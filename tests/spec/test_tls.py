@@ -6,6 +6,7 @@ import pytest
 
 from lib.monitor import Monitor
 from lib.ports import free_port
+from lib.redis_server import RedisServer
 from lib.resp import RespClient
 from lib.site import Site
 from lib.tls import Certificates
@@ -74,6 +75,18 @@ def test_plain_and_tls_ports_side_by_side(table, tmp_path, kind, certificates):
     m.start().wait_ready()
     with RespClient(("127.0.0.1", tls_port), tls=certificates.context()) as client:
         assert client.call("SENTINEL", "MYID") == m.call("SENTINEL", "MYID")
+
+
+def test_tls_to_the_nodes_alone_announces_the_plain_port(table, tmp_path, kind, certificates):
+    master = RedisServer(table, tmp_path, tls=certificates,
+                         extra=[certificates.directives()]).start().wait_ready()
+    m = Monitor(table, tmp_path, f"sentinel monitor {NAME} 127.0.0.1 {master.port} 1\n"
+                + certificates.directives(), kind=kind)
+    with master.connect(timeout_s=10) as client:
+        assert client.call("SUBSCRIBE", "__sentinel__:hello")[0] == "subscribe"
+        m.start().wait_ready()
+        hello = client.read()[2].split(",")
+    assert hello[1] == str(m.port)
 
 
 def test_wrong_files_are_refused_at_the_start(table, tmp_path, kind, certificates):

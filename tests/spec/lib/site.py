@@ -5,6 +5,7 @@ import os
 from lib.monitor import Monitor
 from lib.ports import free_port
 from lib.redis_server import RedisServer, start_all
+from lib.router import Router
 from lib.wait import wait_until
 
 DISCOVERY_S = 15
@@ -21,13 +22,14 @@ class Site:
     learned       write the state lines of peers and replicas into the files, so that a story starts
                   without the seconds of discovery (which has tests of its own)
     hosts         labels of a netns.Network for (data nodes, monitors), else all on loopback
+    router        True, or the options of a Router, for one in front of the site: .router, on loopback
     """
 
     def __init__(self, table, directory, *, kinds, replicas=2, quorum=2, down_after_ms=1000,
                  failover_timeout_ms=3000, refused_after_ms=None, parallel_syncs=1,
                  name="mymaster", learned=True, appendonly=False, password=None, priorities=(),
                  redis_extra=(), monitor_extra="", network=None, hosts=None, tls=None,
-                 redis_tls=None):
+                 redis_tls=None, router=None):
         self.table, self.dir, self.name, self.quorum = table, str(directory), name, quorum
         self.down_after_ms, self.failover_timeout_ms = down_after_ms, failover_timeout_ms
         self.refused_after_ms, self.parallel_syncs = refused_after_ms, parallel_syncs
@@ -48,6 +50,14 @@ class Site:
             Monitor(table, directory, self._conf(index, places), kind=kind, tls=tls,
                     name=f"{name}-monitor{index + 1}", **places[index])
             for index, kind in enumerate(kinds)]
+        self.router = self.add_router(**(router if isinstance(router, dict) else {})) \
+            if router else None
+
+    def add_router(self, **options):
+        """A router in front of this site, not started; options as those of Router."""
+        options.setdefault("redis_password", self.password)
+        return Router(self.table, self.dir, self.monitors, master=self.name,
+                      **{"name": f"{self.name}-router", **options})
 
     def _place(self, label):
         if label is None:
@@ -87,6 +97,8 @@ class Site:
             if record:
                 monitor.record()
         self.wait_discovered()
+        if self.router:
+            self.router.start().wait_routes()
         return self
 
     @property

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "loop/log.h"
 
 static struct world world;
 static struct world_server server;
@@ -92,6 +95,58 @@ static void test_push_is_nobodys_answer(void **state)
     link_ping(world.links, 1);
     assert_int_equal(world_event(&world, EVENT_PONG, 1, 0)->pong, PONG_OK);
     assert_int_equal(world_count(&world, EVENT_LINK_DOWN, 1), 0);
+}
+
+/* ---- secrets ---- */
+
+static const char *auth_text;
+
+static void answer_auth(struct world_server *s, const struct resp_command *command, struct buf *out)
+{
+    if (world_is(command, "AUTH")) {
+        buf_append_text(out, auth_text);
+    } else {
+        world_answer(s, command, out);
+    }
+}
+
+/* A server without AUTH repeats its arguments, and the log must not. */
+static void test_refused_password_is_not_logged(void **state)
+{
+    static const char *const rows[] = {
+        "-ERR unknown command 'AUTH', with args beginning with: 'u' 'geheim' \r\n",
+        "-ERR unknown command `AUTH`, with args beginning with: `u`, `gehe`, \r\n",
+        "-ERR geheim is not the password of u\r\n",
+    };
+    char path[] = "/tmp/test_link_wire_XXXXXX";
+    char said[4096];
+    struct addr addr;
+    struct err err;
+    int file = mkstemp(path);
+
+    (void)state;
+    assert_true(file >= 0);
+    const struct log_settings log = {.level = LOG_LEVEL_DEBUG, .file = path};
+    assert_true(log_open(&log, &err));
+    server.answer = answer_auth;
+    assert_true(addr_set(&addr, "127.0.0.1", server.port));
+    for (uint32_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct link_settings settings = {.user = "u", .pass = "geheim"};
+
+        auth_text = rows[i];
+        link_open(world.links, i + 1, KIND_REPLICA, &addr, &settings);
+        (void)world_event(&world, EVENT_LINK_UP, i + 1, 0);
+        link_ping(world.links, i + 1);
+        (void)world_event(&world, EVENT_PONG, i + 1, 0);
+    }
+    log_close();
+    ssize_t len = read(file, said, sizeof(said) - 1);
+    assert_true(len > 0);
+    said[len] = '\0';
+    assert_non_null(strstr(said, "AUTH or CLIENT SETNAME refused: ERR unknown command 'AUTH'"));
+    assert_null(strstr(said, "gehe"));
+    close(file);
+    unlink(path);
 }
 
 /* ---- requests ---- */
@@ -470,6 +525,7 @@ int main(void)
         TEST(test_answers_to_ping),
         TEST(test_garbage_ends_the_link),
         TEST(test_push_is_nobodys_answer),
+        TEST(test_refused_password_is_not_logged),
         TEST(test_requests_of_a_turn_leave_together),
         TEST(test_requests_without_answer_are_bounded),
         TEST(test_info_in_pieces),

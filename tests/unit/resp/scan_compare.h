@@ -236,8 +236,10 @@ static inline bool compare_is_same_error(const char *scan, const char *reader,
     return strcmp(scan, reader) == 0;
 }
 
-static inline void compare_requests(const char *bytes, size_t len, const struct compare_cuts *cuts,
-                                    const struct resp_limits *limits)
+/* Returns how many frames were compared. */
+static inline size_t compare_requests(const char *bytes, size_t len,
+                                      const struct compare_cuts *cuts,
+                                      const struct resp_limits *limits)
 {
     const struct resp_scan_limits scan_limits = {.args_max = limits->args_max,
                                                  .bulk_bytes_max = limits->bulk_bytes_max,
@@ -282,6 +284,7 @@ static inline void compare_requests(const char *bytes, size_t len, const struct 
     free(read);
     free(scan);
     free(at_once);
+    return count;
 }
 
 /* ---- replies ---- */
@@ -342,7 +345,7 @@ static inline bool compare_is_beyond(const struct compare_trace *read)
            strstr(read->error, "too deeply") != NULL || read->odd == ',' || read->odd == '(';
 }
 
-static inline void compare_replies(const char *bytes, size_t len, const struct compare_cuts *cuts)
+static inline size_t compare_replies(const char *bytes, size_t len, const struct compare_cuts *cuts)
 {
     const struct compare_cuts whole = {0};
     struct compare_trace *read = compare_read_replies(bytes, len);
@@ -350,7 +353,8 @@ static inline void compare_replies(const char *bytes, size_t len, const struct c
     struct compare_trace *at_once = compare_scan(bytes, len, &whole, NULL);
 
     compare_same(scan, at_once);
-    for (size_t i = 0; i < read->count && i < scan->count; i++) {
+    size_t count = read->count < scan->count ? read->count : scan->count;
+    for (size_t i = 0; i < count; i++) {
         const struct compare_frame *s = &scan->frames[i];
         const struct compare_frame *r = &read->frames[i];
         ASSERT(s->start == r->start && s->end == r->end);
@@ -374,6 +378,7 @@ static inline void compare_replies(const char *bytes, size_t len, const struct c
     free(read);
     free(scan);
     free(at_once);
+    return count;
 }
 
 #endif

@@ -96,7 +96,12 @@ static void ops_changed(void *ctx, uint32_t changes, const char *master)
 
 static void ops_note(void *ctx, const struct note *note)
 {
-    perform_note(ctx, note);
+    struct fixture *f = ctx;
+
+    if (f->removed_at_note != NULL) {
+        unlink(f->removed_at_note);
+    }
+    perform_note(f, note);
 }
 
 static void ops_hello(void *ctx, const char *text, size_t len)

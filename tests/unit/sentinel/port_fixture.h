@@ -29,7 +29,8 @@ struct fixture {
     bool shutdown_asked;
     bool hold_disk; /* PERSISTED does not come until fixture_disk() */
     bool disk_fails;
-    bool refuse_answers; /* submit() is never answered */
+    bool refuse_answers;         /* submit() is never answered */
+    const char *removed_at_note; /* a file that goes when SET or CONFIG SET tells something */
     uint64_t disk_seq;
     struct loop_timer *stop;
 };

@@ -2,7 +2,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -119,6 +121,7 @@ static void test_monitor(void **state)
         {"SENTINEL MONITOR b 127.0.0.1 7000 0", "-ERR Quorum must be 1 or greater.\r\n"},
         {"SENTINEL MONITOR b foo 7000 1", "-ERR Invalid IP address or hostname specified\r\n"},
         {"SENTINEL MONITOR b 127.0.0.1 70000 1", "-ERR Invalid port number.\r\n"},
+        {"SENTINEL MONITOR mymaster 127.0.0.1 70000 1", "-ERR Invalid port number.\r\n"},
         {"SENTINEL MONITOR mymaster 127.0.0.1 1 1", "-ERR Duplicate master name.\r\n"},
         {"SENTINEL MONITOR b 127.0.0.1 7000 1", "+OK\r\n"},
         {"SENTINEL GET-MASTER-ADDR-BY-NAME b", "*2\r\n$9\r\n127.0.0.1\r\n$4\r\n7000\r\n"},
@@ -154,6 +157,8 @@ static void test_set_is_atomic(void **state)
          "-ERR Invalid argument '0' for SENTINEL SET 'parallel-syncs'\r\n"},
         {"SENTINEL SET mymaster quorum 1 rename-command a",
          "-ERR Unknown option or number of arguments for SENTINEL SET 'rename-command'\r\n"},
+        {"SENTINEL SET mymaster quorum 1 rename-command a \"\"",
+         "-ERR Invalid argument '' for SENTINEL SET 'rename-command'\r\n"},
         {"SENTINEL SET nope quorum 1", NO_MASTER},
         {"SENTINEL SET mymaster notification-script /bin/true",
          "-ERR Reconfiguration of scripts path is denied for security reasons. Check the "
@@ -198,6 +203,56 @@ static void test_set(void **state)
     assert_null(strstr(buf_data(&f.notes), "geheim"));
 }
 
+/* What is taken here is written to the file, and must be read from it at the next start. */
+static void test_numbers_are_those_of_the_file(void **state)
+{
+    static const char *const too_large[] = {
+        "SENTINEL SET mymaster down-after-milliseconds 1099511627777",
+        "SENTINEL SET mymaster failover-timeout 1099511627777",
+        "SENTINEL SET mymaster refused-after-milliseconds 1099511627777",
+        "SENTINEL SET mymaster master-reboot-down-after-period 1099511627777",
+        "SENTINEL SET mymaster parallel-syncs 2147483648",
+        "SENTINEL SET mymaster quorum 2147483648",
+        "SENTINEL DEBUG default-down-after 1099511627777",
+        "SENTINEL MONITOR b 127.0.0.1 7000 2147483648",
+    };
+    int fd = fixture_connect(&f);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(too_large); i++) {
+        struct buf heard = {0};
+
+        fixture_ask(&f, fd, too_large[i]);
+        assert_true(fixture_hear(&f, fd, &heard));
+        assert_int_equal(strncmp(buf_data(&heard), "-ERR Invalid ", 13), 0);
+        buf_finish(&heard);
+    }
+    fixture_say(&f, fd, "SENTINEL SET mymaster quorum 2147483647 failover-timeout 1099511627776",
+                "+OK\r\n");
+    close(fd);
+}
+
+/* The file system is not ours: a script may vanish between its check and its use. */
+static void test_script_that_vanishes(void **state)
+{
+    char path[] = "/tmp/test_port_XXXXXX";
+    struct buf line = {0};
+    int fd = fixture_connect(&f);
+    int script = mkstemp(path);
+
+    (void)state;
+    assert_true(script >= 0);
+    assert_int_equal(fchmod(script, 0700), 0);
+    close(script);
+    f.conf.deny_scripts_reconfig = false;
+    f.removed_at_note = path;
+    buf_printf(&line, "SENTINEL SET mymaster quorum 3 notification-script %s", path);
+    fixture_say(&f, fd, buf_data(&line), "+OK\r\n");
+    assert_string_equal(sentinel_conf_find(&f.conf, "mymaster")->notification_script, path);
+    buf_finish(&line);
+    close(fd);
+}
+
 static void test_config(void **state)
 {
     static const struct talk lines[] = {
@@ -216,6 +271,30 @@ static void test_config(void **state)
     (void)state;
     TALK(lines);
     assert_int_equal(f.changes, SENTINEL_CHANGED_PEER_AUTH | SENTINEL_CHANGED_LOGLEVEL);
+}
+
+/* What ACL made of the users goes into the file, a new one alone too. */
+static void test_users_are_exported(void **state)
+{
+    int fd = fixture_connect(&f);
+
+    (void)state;
+    sentinel_export_users(f.port, &f.conf);
+    assert_int_equal(f.conf.user_lines.count, 0);
+    fixture_say(&f, fd, "ACL SETUSER nobody +nonsense",
+                "-ERR Error in ACL SETUSER modifier '+nonsense': Unknown command or category name "
+                "in ACL\r\n");
+    fixture_say(&f, fd, "ACL DELUSER nobody", ":0\r\n");
+    sentinel_export_users(f.port, &f.conf);
+    assert_int_equal(f.conf.user_lines.count, 0);
+    fixture_say(&f, fd, "ACL SETUSER bob on nopass +ping", "+OK\r\n");
+    sentinel_export_users(f.port, &f.conf);
+    assert_int_equal(f.conf.user_lines.count, 2);
+    assert_string_equal(f.conf.user_lines.items[0].text, "bob on nopass resetchannels -@all +ping");
+    fixture_say(&f, fd, "ACL DELUSER bob", ":1\r\n");
+    sentinel_export_users(f.port, &f.conf);
+    assert_int_equal(f.conf.user_lines.count, 1);
+    close(fd);
 }
 
 static void test_hello(void **state)
@@ -293,6 +372,7 @@ static void test_reply_modes(void **state)
         {"CLIENT REPLY SKIP\r\nPING 1\r\nPING 2", "$1\r\n2\r\n"},
         {"CLIENT REPLY OFF\r\nPING 1\r\nSENTINEL FLUSHCONFIG\r\nCLIENT REPLY ON", "+OK\r\n"},
         {"PING 3\r\nCLIENT REPLY SKIP\r\nSENTINEL FLUSHCONFIG\r\nPING 4", "$1\r\n3\r\n$1\r\n4\r\n"},
+        {"PING 5\r\nCLIENT REPLY OFF\r\nPING 6\r\nCLIENT REPLY ON", "$1\r\n5\r\n+OK\r\n"},
     };
 
     (void)state;
@@ -314,6 +394,11 @@ static void test_pause(void **state)
     fixture_expect(&f, other, "$1\r\n1\r\n$1\r\n2\r\n");
     fixture_say(&f, fd, "CLIENT PAUSE 30", "+OK\r\n");
     fixture_say(&f, other, "PING 3", "$1\r\n3\r\n");
+    fixture_say(&f, fd, "CLIENT PAUSE 100000", "+OK\r\n");
+    fixture_ask(&f, other, "PING 4");
+    fixture_expect_silence(&f, other);
+    fixture_say(&f, fd, "CLIENT UNPAUSE\r\nCLIENT PAUSE 100000 WRITE", "+OK\r\n+OK\r\n");
+    fixture_expect(&f, other, "$1\r\n4\r\n"); /* a pause of writes pauses nothing here */
     close(fd);
     close(other);
 }
@@ -333,6 +418,62 @@ static void test_kill(void **state)
     fixture_say(&f, fd, "CLIENT KILL ID 1 SKIPME no", ":1\r\n");
     fixture_expect_closed(&f, fd);
     assert_int_equal(sentinel_publish(f.port, "a", "x"), 0);
+}
+
+/* The ids of a CLIENT LIST reply, as "3 1 ". */
+static void list_ids(int fd, const char *line, char ids[64])
+{
+    struct buf heard = {0};
+
+    ids[0] = '\0';
+    fixture_ask(&f, fd, line);
+    assert_true(fixture_hear(&f, fd, &heard));
+    for (const char *at = strstr(buf_data(&heard), "id="); at != NULL; at = strstr(at, "\nid=")) {
+        at += *at == '\n' ? strlen("\nid=") : strlen("id=");
+        size_t len = strlen(ids);
+        size_t digits = strspn(at, "0123456789");
+        assert_true(len + digits + 2 <= 64);
+        memcpy(ids + len, at, digits);
+        memcpy(ids + len + digits, " ", 2);
+    }
+    buf_finish(&heard);
+}
+
+/* As in Redis each id is looked up by itself: the order and the repetitions are the caller's. */
+static void test_list_by_id(void **state)
+{
+    int fd = fixture_connect(&f);
+    int other = fixture_connect(&f);
+    char ids[64];
+
+    (void)state;
+    fixture_say(&f, fd, "CLIENT ID", ":1\r\n");
+    fixture_say(&f, other, "CLIENT ID", ":2\r\n");
+    list_ids(fd, "CLIENT LIST", ids);
+    assert_string_equal(ids, "1 2 ");
+    list_ids(fd, "CLIENT LIST ID 2 7 1 2", ids);
+    assert_string_equal(ids, "2 1 2 ");
+    fixture_say(&f, fd, "CLIENT LIST ID 0 -1", "$0\r\n\r\n");
+    fixture_say(&f, fd, "CLIENT LIST ID 1 x", "-ERR Invalid client ID\r\n");
+    close(fd);
+    close(other);
+}
+
+/* Complaints of Redis 7.0 about words too many. */
+static void test_client_usage(void **state)
+{
+    static const struct talk lines[] = {
+        {"CLIENT PAUSE 1 ALL x",
+         "-ERR unknown subcommand or wrong number of arguments for 'PAUSE'. Try CLIENT HELP.\r\n"},
+        {"CLIENT UNBLOCK 1 ERROR x", "-ERR unknown subcommand or wrong number of arguments for "
+                                     "'UNBLOCK'. Try CLIENT HELP.\r\n"},
+        {"CLIENT CACHING YES",
+         "-ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
+         "OPTOUT mode enabled\r\n"},
+    };
+
+    (void)state;
+    TALK(lines);
 }
 
 static void test_quit_and_reset(void **state)
@@ -444,7 +585,10 @@ int main(void)
         TEST(test_monitor_by_name),
         TEST(test_set_is_atomic),
         TEST(test_set),
+        TEST(test_numbers_are_those_of_the_file),
+        TEST(test_script_that_vanishes),
         TEST(test_config),
+        TEST(test_users_are_exported),
         TEST(test_hello),
         TEST(test_waits_for_disk),
         TEST(test_disk_fails),
@@ -452,6 +596,8 @@ int main(void)
         TEST(test_reply_modes),
         TEST(test_pause),
         TEST(test_kill),
+        TEST(test_list_by_id),
+        TEST(test_client_usage),
         TEST(test_quit_and_reset),
         TEST(test_shutdown),
         TEST(test_help),

@@ -68,6 +68,9 @@ static void test_noauth(void **state)
         "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
         "AUTH <user> <pass> option can be used to authenticate the client and select the "
         "RESP protocol version at the same time\r\n");
+    fixture_say(&f, fd, "HELLO 3 AUTH default geheim SETNAME 'a b'",
+                "-ERR Client names cannot contain spaces, newlines or special characters.\r\n");
+    fixture_say(&f, fd, "PING", noauth); /* a HELLO that fails does nothing */
     fixture_say(&f, fd, "AUTH geheim", "+OK\r\n");
     fixture_say(&f, fd, "PING", "+PONG\r\n");
     fixture_say(&f, fd, "AUTH reader r", "+OK\r\n");
@@ -376,6 +379,21 @@ static void test_random_words(void **state)
     }
 }
 
+/* As Redis, bind takes names too. */
+static void test_bind_by_name(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    fixture_open(&f, "bind localhost\n");
+    int fd = fixture_connect(&f);
+    fixture_say(&f, fd, "PING", "+PONG\r\n");
+    close(fd);
+    fixture_close(&f);
+    assert_false(fixture_try(&f, "bind no-such-host.invalid\n", &err));
+    assert_non_null(strstr(err.text, "no-such-host.invalid"));
+}
+
 static void test_wrong_user_line(void **state)
 {
     struct err err = {0};
@@ -389,10 +407,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_maxclients),   TEST(test_noauth),       TEST(test_stranger_limits),
-        TEST(test_deleted_user), TEST(test_malformed),    TEST(test_query_limit),
-        TEST(test_never_reads),  TEST(test_pipeline),     TEST(test_idle_timeout),
-        TEST(test_rename),       TEST(test_random_words), TEST(test_wrong_user_line),
+        TEST(test_maxclients),      TEST(test_noauth),       TEST(test_stranger_limits),
+        TEST(test_deleted_user),    TEST(test_malformed),    TEST(test_query_limit),
+        TEST(test_never_reads),     TEST(test_pipeline),     TEST(test_idle_timeout),
+        TEST(test_rename),          TEST(test_random_words), TEST(test_bind_by_name),
+        TEST(test_wrong_user_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,29 +73,9 @@ struct stage {
     struct client client;
 };
 
-struct sentinel *client_port(const struct client *c)
-{
-    return c->port;
-}
-
-struct buf *client_out(struct client *c)
-{
-    return &c->out;
-}
-
-enum resp_version client_version(const struct client *c)
-{
-    return c->version;
-}
-
 msec_t client_now(const struct client *c)
 {
     return c->active_at;
-}
-
-struct acl_user *client_user(const struct client *c)
-{
-    return c->user;
 }
 
 void log_warning(const char *format, ...)
