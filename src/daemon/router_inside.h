@@ -57,6 +57,11 @@ bool takeover_begin(struct router_options *options, bool is_usual_path, struct t
 /* NULL when there is nothing to take over. */
 const struct router_sockets *takeover_sockets(const struct takeover *takeover);
 
+void takeover_taken(struct takeover *takeover); /* router_open() has them now, or closed them */
+
+/* The old process was not told to go. */
+bool takeover_is_open(const struct takeover *takeover);
+
 /* We serve, and the control path is ours: tells the old process to go. */
 void takeover_end(struct takeover *takeover);
 void takeover_abandon(struct takeover *takeover); /* the old process goes on */

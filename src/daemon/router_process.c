@@ -177,6 +177,7 @@ static bool router_process_router(struct router_process *p, struct err *err)
     struct router_secrets secrets = router_secrets_of(&texts);
     p->router =
         router_open(p->loop, &p->options.conf, &secrets, takeover_sockets(&p->takeover), err);
+    takeover_taken(&p->takeover);
     router_secrets_finish(&texts);
     return p->router != NULL;
 }
@@ -249,6 +250,9 @@ static void router_process_run(struct router_process *p)
 static void router_process_finish(struct router_process *p)
 {
     control_close(p->control);
+    if (p->router != NULL && takeover_is_open(&p->takeover)) {
+        router_hand_over(p->router); /* we give up, the old process goes on: the files stay its */
+    }
     router_close(p->router);
     takeover_abandon(&p->takeover);
     if (p->loop != NULL) {

@@ -86,7 +86,17 @@ bool takeover_begin(struct router_options *options, bool is_usual_path, struct t
 
 const struct router_sockets *takeover_sockets(const struct takeover *takeover)
 {
-    return takeover->fd >= 0 ? &takeover->offer.sockets : NULL;
+    return takeover_is_open(takeover) ? &takeover->offer.sockets : NULL;
+}
+
+void takeover_taken(struct takeover *takeover)
+{
+    takeover->offer.sockets.count = 0;
+}
+
+bool takeover_is_open(const struct takeover *takeover)
+{
+    return takeover->fd >= 0;
 }
 
 void takeover_end(struct takeover *takeover)

@@ -118,6 +118,11 @@ static void resp_scan_word(struct resp_scan *scan, struct resp_piece *p, uint64_
 
 /* ---- requests ---- */
 
+static uint64_t resp_scan_line_max(const struct resp_scan_limits *limits)
+{
+    return limits->inline_bytes_max == 0 ? RESP_INLINE_BYTES_MAX : limits->inline_bytes_max;
+}
+
 /* Redis' string2ll(): as text_to_i64(), but nothing is written in two ways. */
 static bool resp_scan_number(const struct resp_scan *scan, int64_t *value)
 {
@@ -210,8 +215,8 @@ static enum resp_status resp_scan_request_head(struct resp_scan *scan,
 static enum resp_status resp_scan_request_word(struct resp_scan *scan, struct resp_piece *p,
                                                const struct resp_scan_limits *limits)
 {
-    resp_scan_word(scan, p, limits->inline_bytes_max);
-    if (scan->state == SCAN_WORD && scan->line_bytes > limits->inline_bytes_max) {
+    resp_scan_word(scan, p, resp_scan_line_max(limits));
+    if (scan->state == SCAN_WORD && scan->line_bytes > resp_scan_line_max(limits)) {
         return resp_scan_bad(scan, scan->argc > 0 ? "too big bulk count string"
                                                   : "too big mbulk count string");
     }
@@ -270,7 +275,7 @@ static enum resp_status resp_scan_request_start(struct resp_scan *scan, struct r
 static void resp_scan_blank(struct resp_scan *scan, struct resp_piece *p,
                             const struct resp_scan_limits *limits)
 {
-    while (p->at < p->len && scan->line_bytes <= limits->inline_bytes_max) {
+    while (p->at < p->len && scan->line_bytes <= resp_scan_line_max(limits)) {
         char c = p->bytes[p->at];
         bool is_space = c == ' ' || (c >= '\t' && c <= '\r');
         if (c == '\n' || !is_space) {
@@ -295,12 +300,12 @@ static enum resp_status resp_scan_inline(struct resp_scan *scan, struct resp_pie
         size_t len = end == NULL ? p->len - p->at : (size_t)(end - from);
         scan->line_bytes += len;
         p->at += len;
-        if (end != NULL && scan->line_bytes <= limits->inline_bytes_max) {
+        if (end != NULL && scan->line_bytes <= resp_scan_line_max(limits)) {
             p->at++;
             return resp_scan_request_done(scan);
         }
     }
-    if (scan->line_bytes > limits->inline_bytes_max) {
+    if (scan->line_bytes > resp_scan_line_max(limits)) {
         return resp_scan_bad(scan, "too big inline request");
     }
     return RESP_MORE;

@@ -23,10 +23,10 @@ enum {
 };
 
 struct resp_scan_limits {
-    uint64_t args_max;       /* of a request; Redis: RESP_SCAN_ARGS_MAX, 10 before AUTH */
-    uint64_t bulk_bytes_max; /* of one argument; Redis: RESP_SCAN_BULK_MAX, 16 KiB before AUTH */
-    uint64_t inline_bytes_max;
-    bool is_stranger; /* the error then says "unauthenticated ...", as Redis does */
+    uint64_t args_max;         /* of a request; Redis: RESP_SCAN_ARGS_MAX, 10 before AUTH */
+    uint64_t bulk_bytes_max;   /* of one argument; Redis: RESP_SCAN_BULK_MAX, 16 KiB before AUTH */
+    uint64_t inline_bytes_max; /* of a line, a header's too; 0 is RESP_INLINE_BYTES_MAX */
+    bool is_stranger;          /* the error then says "unauthenticated ...", as Redis does */
 };
 
 /* What the caller may read is named first; the rest belongs to resp_scan.c. */

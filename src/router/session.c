@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "loop/log.h"
 
 enum {
@@ -200,26 +201,45 @@ static enum verdict session_inline(struct session *s, const char *line, size_t l
     return status == RESP_BAD ? session_bad(s, resp_command_error(reader)) : REQUEST_TAKEN;
 }
 
-/* A request that is asked again, or a reply that was ready before its turn: its name then begins
- * with a '\0', which only we write. */
+/* A reply that was ready before its turn stands among them as "=LENGTH", a line end, its bytes. */
+static enum verdict session_redo_reply(struct session *s)
+{
+    const char *bytes = buf_data(&s->redo);
+    const char *line_end = memchr(bytes, '\n', s->redo.len);
+    uint64_t len = 0;
+
+    ASSERT(line_end != NULL);
+    size_t head = (size_t)(line_end - bytes) + 1;
+    bool is_number = text_to_u64(bytes + 1, head - 3, &len);
+    ASSERT(is_number && len <= s->redo.len - head);
+    if (s->in_flight > 0) {
+        return session_wait_for(s, WAIT_DRAIN);
+    }
+    session_write(s, bytes + head, len);
+    buf_take(&s->redo, head + len);
+    s->redo_count--;
+    return REQUEST_TAKEN;
+}
+
+/* A request that is asked again. */
 static enum verdict session_redo_one(struct session *s)
 {
     struct resp_scan scan = {0};
-    struct resp_scan_limits limits = {.args_max = UINT32_MAX, .bulk_bytes_max = UINT32_MAX};
+    struct resp_scan_limits limits = {.args_max = RESP_SCAN_ARGS_MAX,
+                                      .bulk_bytes_max = RESP_SCAN_BULK_MAX,
+                                      .inline_bytes_max = RESP_INLINE_BYTES_MAX};
     const char *bytes = buf_data(&s->redo);
     size_t len = 0;
     struct request r;
 
+    if (bytes[0] == '=') {
+        return session_redo_reply(s);
+    }
     enum resp_status status = resp_scan_request(&scan, bytes, s->redo.len, &limits, &len);
     ASSERT(status == RESP_READY);
     request_read(&r, bytes, len, scan.argc);
     r.is_redo = true;
-    if (r.name.len > 0 && r.name.bytes[0] == '\0') {
-        if (s->in_flight > 0) {
-            return session_wait_for(s, WAIT_DRAIN);
-        }
-        session_write(s, r.second.bytes, r.second.len);
-    } else if (session_dispatch(s, &r) == REQUEST_WAITS) {
+    if (session_dispatch(s, &r) == REQUEST_WAITS) {
         return REQUEST_WAITS;
     }
     if (!s->is_gone) {
@@ -329,7 +349,7 @@ static const struct resp_scan_limits *session_limits(const struct session *s,
     bool is_stranger = s->identity == NULL;
 
     *limits = (struct resp_scan_limits){
-        .args_max = is_stranger ? RESP_STRANGER_ARGS_MAX : RESP_COMMAND_ARGS_MAX,
+        .args_max = is_stranger ? RESP_STRANGER_ARGS_MAX : RESP_SCAN_ARGS_MAX,
         .bulk_bytes_max =
             is_stranger ? RESP_STRANGER_BULK_BYTES_MAX : s->worker->conf->request_max_bytes,
         .inline_bytes_max = RESP_INLINE_BYTES_MAX,

@@ -201,6 +201,14 @@ enum verdict session_send_shared(struct session *s, const struct request *r)
     return REQUEST_TAKEN;
 }
 
+/* In a transaction Redis would do it at EXEC, unseen by us. */
+static bool request_changes_connection(const struct request *r)
+{
+    return r->command->id == COMMAND_AUTH || r->command->id == COMMAND_HELLO ||
+           r->command->id == COMMAND_CLIENT || r->command->class == COMMAND_PUBSUB ||
+           r->command->class == COMMAND_PINNING;
+}
+
 /* An error of ours, in its turn; inside MULTI Redis must refuse EXEC too, as for any error there.
  */
 static enum verdict session_refuse(struct session *s, const struct request *r, const char *why)
@@ -313,9 +321,9 @@ static enum verdict session_transaction(struct session *s, const struct request 
     bool is_open = (s->pins & PIN_MULTI) != 0;
     unsigned pin = 0;
 
-    if (r->command->id == COMMAND_MULTI) {
+    if (r->command->id == COMMAND_MULTI && r->argc == 1) {
         pin = PIN_MULTI;
-    } else if (r->command->id == COMMAND_WATCH && !is_open) {
+    } else if (r->command->id == COMMAND_WATCH && r->argc > 1 && !is_open) {
         pin = PIN_WATCH;
     } else if (r->command->id == COMMAND_EXEC && is_open && s->is_watch_lost) {
         return session_exec_unwatched(s, r);
@@ -325,11 +333,13 @@ static enum verdict session_transaction(struct session *s, const struct request 
         return session_send_shared(s, r); /* EXEC without MULTI and the like: only Redis' answer */
     }
     enum verdict verdict = session_send_own(s, r, pin, 0);
-    bool is_over = r->command->id == COMMAND_EXEC || r->command->id == COMMAND_DISCARD;
+    bool is_over = r->argc == 1 && /* else an error, and what is open stays so */
+                   (r->command->id == COMMAND_EXEC || r->command->id == COMMAND_DISCARD);
     if (verdict == REQUEST_TAKEN && is_over) {
         s->pins &= (uint16_t) ~(PIN_MULTI | PIN_WATCH);
         s->is_watch_lost = false;
-    } else if (verdict == REQUEST_TAKEN && r->command->id == COMMAND_UNWATCH && !is_open) {
+    } else if (verdict == REQUEST_TAKEN && r->command->id == COMMAND_UNWATCH && !is_open &&
+               r->argc == 1) {
         s->pins &= (uint16_t)~PIN_WATCH;
         s->is_watch_lost = false;
     }
@@ -351,7 +361,7 @@ static enum verdict session_transaction_lost(struct session *s, const struct req
             resp_write_null_array(out, s->version);
             session_writebuf(s, out);
         } else {
-            session_error(s, "EXECABORT Transaction discarded because the master changed "
+            session_error(s, "EXECABORT Transaction discarded because the master changed or is away "
                              "(holdfast: nothing of it was executed)");
         }
     } else if (r->command->id == COMMAND_DISCARD) {
@@ -486,9 +496,9 @@ enum verdict session_dispatch(struct session *s, const struct request *r)
         return session_transaction_lost(s, r);
     }
     if ((s->pins & PIN_MULTI) != 0 && r->command->class != COMMAND_TRANSACTION) {
-        bool is_identity = r->command->id == COMMAND_AUTH || r->command->id == COMMAND_HELLO;
-        return is_identity ? session_refuse(s, r, "is not carried inside a transaction")
-                           : session_send_pinned(s, r, 0);
+        return request_changes_connection(r)
+                   ? session_refuse(s, r, "is not carried inside a transaction")
+                   : session_send_pinned(s, r, 0);
     }
     bool speaks_pubsub_only = s->version == RESP_2 && session_subscriptions(s) > 0;
     if (speaks_pubsub_only && r->command->class != COMMAND_PUBSUB) {

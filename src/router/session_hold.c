@@ -132,6 +132,12 @@ void session_answer_down(struct session *s, const struct request *r)
     struct buf *out = &w->scratch;
 
     buf_clear(out);
+    if (r->command->id == COMMAND_MULTI && w->conf->when_down != ROUTER_DOWN_CLOSE) {
+        s->is_tx_lost = true; /* phpredis calls the next method on what MULTI returns, and throws */
+        s->is_watch_lost = true; /* at an error of EXEC: null is what says it harmlessly */
+        session_write(s, "+OK\r\n", 5);
+        return;
+    }
     if (session_may_miss(s) && command_write_miss(r->command, r->bytes, r->len, s->version, out)) {
         COUNT_ADD(w, misses, 1);
         if ((r->command->flags & COMMAND_WRITES) != 0) {

@@ -23,15 +23,12 @@ static void bounced_append(struct session *s, const char *request, size_t len)
 /* A reply of ours: now, or in its turn behind what is asked again. */
 static void session_reply_in_turn(struct session *s, const char *reply)
 {
-    static const char mark[] = "\0reply";
-
     if (s->bounced_count == 0) {
         session_write(s, reply, strlen(reply));
         return;
     }
-    buf_append_text(&s->bounced, "*2\r\n");
-    resp_write_bulk(&s->bounced, mark, sizeof(mark) - 1);
-    resp_write_bulk(&s->bounced, reply, strlen(reply));
+    buf_printf(&s->bounced, "=%zu\r\n", strlen(reply)); /* '=': no request begins so */
+    buf_append_text(&s->bounced, reply);
     s->bounced_count++;
 }
 
@@ -143,11 +140,14 @@ static void session_note_reply(struct session *s, struct backend *b, const struc
         }
         s->tx_select = -1;
     }
-    bool opens = f->command->id == COMMAND_MULTI || f->command->id == COMMAND_WATCH;
-    if (opens && reply[0] == '-' && s->in_flight == 0 && resp_reply_is_error(reply, len, "ERR") &&
-        memmem(reply, len, "nested", 6) == NULL &&
-        memmem(reply, len, "inside", 6) == NULL) { /* it opened nothing */
-        s->pins &= (uint16_t) ~(f->command->id == COMMAND_MULTI ? PIN_MULTI : PIN_WATCH);
+    bool ends = f->command->id == COMMAND_EXEC || f->command->id == COMMAND_DISCARD ||
+                f->command->id == COMMAND_UNWATCH;
+    if (ends && b->owner == s && reply[0] == '-' && !resp_reply_is_error(reply, len, "EXECABORT")) {
+        b->is_dirty = true; /* it may not have ended (no right to DISCARD): not for another */
+    }
+    if (f->command->id == COMMAND_MULTI && s->in_flight == 0 &&
+        resp_reply_is_error(reply, len, "NOPERM")) { /* it opened nothing; nested it is an ERR */
+        s->pins &= (uint16_t)~PIN_MULTI;
     }
     if (f->command->id == COMMAND_INFO && !b->is_mid_reply && f->len < 32 && reply[0] != '-' &&
         s->worker->conf->info_cache_ms > 0 && s->profile == b->profile) {
