@@ -195,7 +195,9 @@ static void backend_on_answer(struct backend *b, const char *reply, size_t len)
 {
     struct flight *head = backend_flight(b, 0);
 
-    if (head->replies > 1) {
+    /* a subscription to several is refused at once */
+    bool is_refused = head->command->class == COMMAND_PUBSUB && reply[0] == '-' && !b->is_mid_reply;
+    if (head->replies > 1 && !is_refused) {
         head->replies--;
         if (head->session != NULL) { /* a subscription's, which CLIENT REPLY does not silence */
             session_on_part(head->session, b, reply, len);

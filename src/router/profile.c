@@ -27,9 +27,6 @@ static char *copy_text(const char *text)
 
 struct identity *identity_get(struct worker *w, const char *user, const char *password)
 {
-    if (user != NULL && strcmp(user, "default") == 0) {
-        user = NULL;
-    }
     for (struct identity *i = w->identities; i != NULL; i = i->next) {
         if (same_text(i->user, user) && same_text(i->password, password)) {
             i->users++;

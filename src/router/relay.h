@@ -230,6 +230,7 @@ struct session {
     msec_t begun_at_ms; /* of the request that is not complete; 0 is none */
     msec_t held_at_ms;  /* since when its oldest request waits; 0 is not */
     msec_t retry_at_ms; /* held: not before */
+    msec_t accepted_at_ms;
     msec_t active_at_ms;
     msec_t long_until_ms; /* it got a long reply: its next ones are not to stall others */
     size_t held_bytes;

@@ -185,10 +185,12 @@ struct router *router_open(struct loop *loop, const struct router_conf *conf,
     r->loop = loop;
     r->conf = *conf;
     r->started_at_ms = loop_now(loop);
+    r->is_handed_over = sockets != NULL; /* until it stands the files are the old process' */
     if (!router_start(r, secrets, sockets, err)) {
         router_close(r);
         return NULL;
     }
+    r->is_handed_over = false;
     return r;
 }
 

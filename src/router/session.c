@@ -290,6 +290,11 @@ static enum verdict session_stream_begin(struct session *s, struct request *r)
     struct flight *f = backend_send_streamed(b, s, r->command);
     f->flags |= (r->command->flags & COMMAND_WRITES) != 0 ? FLIGHT_WRITES : 0;
     f->begun_at_us = loop_usec();
+    f->flags |= (s->pins & PIN_MULTI) != 0 ? FLIGHT_IN_TX : 0;
+    if (s->reply_mode != REPLY_ON) {
+        f->flags |= FLIGHT_QUIET;
+        s->reply_mode = s->reply_mode == REPLY_SKIP_NEXT ? REPLY_ON : s->reply_mode;
+    }
     s->in_flight++;
     s->pins |= (uint16_t)pin | PIN_STREAM;
     s->stream_command = r->command;
@@ -531,7 +536,8 @@ void session_accept(void *ctx, struct conn *conn)
     s->endpoint = endpoint;
     s->conn = conn;
     s->id = ++w->next_session * w->conf->threads + w->index; /* unlike those of other workers */
-    s->active_at_ms = worker_now(w);
+    s->accepted_at_ms = worker_now(w);
+    s->active_at_ms = s->accepted_at_ms;
     s->next = w->sessions;
     if (s->next != NULL) {
         s->next->previous = s;

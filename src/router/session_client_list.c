@@ -115,10 +115,9 @@ static void line_command(const char *name, struct buf *out)
     }
 }
 
-/* The router keeps no time of the beginning: the time since the last request is what is certain. */
 static msec_t session_age_ms(const struct session *session)
 {
-    return worker_now(session->worker) - session->active_at_ms;
+    return worker_now(session->worker) - session->accepted_at_ms;
 }
 
 /* The fields of Redis 7.2 in its order. What belongs to a connection at Redis (buffers of queries

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "router/relay.h"
+#include "router/session_pubsub.h"
 
 static const char *const bounces[] = {"READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS",
                                       "TRYAGAIN"};
@@ -227,6 +228,9 @@ void session_on_reply(struct session *s, struct backend *b, const struct flight 
     session_count_latency(s->worker, f);
     if (!session_takes_back(s, b, f, request, reply, len)) {
         session_note_reply(s, b, f, reply, len);
+        if (f->command->class == COMMAND_PUBSUB && reply[0] == '-') {
+            session_subscribe_refused(s, request, f->len);
+        }
         bool is_confirm = f->command->class == COMMAND_PUBSUB && reply[0] != '-'; /* ever sent */
         bool is_queue_bounce = (f->flags & FLIGHT_IN_TX) != 0 && f->command->id != COMMAND_EXEC &&
                                reply_is_bounce(reply, len);

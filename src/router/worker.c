@@ -15,6 +15,7 @@
 
 enum {
     WORKER_IDLE_TICK_MS = 1000, /* when nothing waits: looking for the idle and the slow */
+    WORKER_QUIET_MS = 1000,     /* a draining client is not closed in the middle of its page */
     WORKER_TROUBLE_MS = 20,     /* the control thread is not told more often */
     WORKER_NAME_MAX = 16,       /* of a thread */
 };
@@ -139,12 +140,14 @@ static void worker_check_session(struct worker *w, struct session *s, msec_t now
     bool is_idle = conf->idle_timeout_ms > 0 && session_is_quiet(s) && s->pins == 0 &&
                    now_ms - s->active_at_ms > conf->idle_timeout_ms;
 
+    bool is_done = w->is_draining && session_is_quiet(s) && now_ms - s->active_at_ms > WORKER_QUIET_MS;
+
     if (is_slow || is_stranger) {
         COUNT_ADD(w, clients_cut, 1);
         log_info("client %llu is closed: %s", (unsigned long long)s->id,
                  is_slow ? "a request that does not end" : "it does not authenticate");
     }
-    if (is_slow || is_stranger || is_idle || (w->is_draining && session_is_quiet(s))) {
+    if (is_slow || is_stranger || is_idle || is_done) {
         session_close(s);
     }
 }

@@ -403,12 +403,14 @@ def test_sighup_reads_the_passwords_again(table, tmp_path):
 
 
 class Load:
-    """Short connections, as PHP's, and one that asks the control socket, until closed."""
+    """Short connections, as PHP's, and one that asks the control socket, until closed. Before each
+    request a client thinks for up to pause_s."""
 
-    def __init__(self, router, threads=4):
-        self.router, self.done, self.failures = router, 0, []
+    def __init__(self, router, pause_s, chance):
+        self.router, self.pause_s, self.chance = router, pause_s, chance
+        self.done, self.failures = 0, []
         self.end = threading.Event()
-        places = [router.addr, router.unix] * (threads // 2)
+        places = [router.addr, router.unix] * 3
         self.threads = [threading.Thread(target=self._run, args=(place,), daemon=True) for place in places]
         self.threads.append(threading.Thread(target=self._watch, daemon=True))
         for thread in self.threads:
@@ -428,7 +430,9 @@ class Load:
         while not self.end.is_set():
             try:
                 with RespClient(place, timeout_s=5) as client:
+                    self.end.wait(self.pause_s * self.chance.random())
                     assert client.call("PING") == "PONG"
+                    self.end.wait(self.pause_s * self.chance.random())
                     assert client.call("ECHO", "x") == "x"
                 self.done += 1
             except (OSError, EOFError, AssertionError) as error:
@@ -443,9 +447,11 @@ class Load:
                 self.failures.append(f"control: {error!r}")
 
 
-def test_taking_over_refuses_no_connection(lonely):
-    with Load(lonely) as load:
-        for _ in range(3):
+@pytest.mark.parametrize("pause_s", [0, 0.005])
+def test_taking_over_refuses_no_connection(lonely, chance, pause_s):
+    rounds = 5
+    with Load(lonely, pause_s, chance) as load:
+        for _ in range(rounds):
             old, done = lonely.process, load.done
             lonely.start()
             assert lonely.process.pid != old.pid
@@ -454,7 +460,7 @@ def test_taking_over_refuses_no_connection(lonely):
     assert load.failures == []
     assert stat.S_ISSOCK(os.stat(lonely.unix).st_mode)
     log = lonely.log()
-    assert log.count("takes over from process") == 3 and log.count("2 of 2 listening sockets") == 3
+    assert log.count("takes over from process") == log.count("2 of 2 listening sockets") == rounds
 
 
 def test_a_request_under_way_is_finished_by_the_old_process(router):
@@ -481,6 +487,19 @@ def test_more_and_fewer_addresses_can_be_taken_over(lonely):
     for addr in (lonely.addr, ("127.0.0.1", port)):
         with RespClient(addr) as client:
             assert client.call("PING") == "PONG"
+
+
+def test_a_start_that_fails_leaves_the_old_process_its_addresses(lonely):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        second = lonely.spawn("--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+        assert second.wait(START_S) == 1
+    assert "in use" in second.output()
+    for addr in (lonely.addr, lonely.unix):
+        with RespClient(addr) as client:
+            assert client.call("PING") == "PONG"
+    assert lonely.status()["pid"] == lonely.process.pid
 
 
 def test_no_takeover_leaves_it_alone(lonely):

@@ -143,12 +143,13 @@ class Router:
         """A connection, logged in; addr is .addr, or .unix, or .replica_addr."""
         client = RespClient(addr or self.addr, timeout_s=timeout_s, netns=self.netns)
         login = [word for word in (self.user, self.password) if word]
-        if login:
-            reply = client.call("AUTH", *login)
-            assert reply == "OK", reply
-        if hello is not None:
-            reply = client.call("HELLO", hello)
-            assert not isinstance(reply, RespError), reply
+        first = [["AUTH", *login]] if login else []
+        first += [["HELLO", hello]] if hello is not None else []
+        for words in first:
+            reply = client.call(*words)
+            if isinstance(reply, RespError):
+                client.close()
+                raise ValueError(reply)
         return client
 
     def call(self, *args, timeout_s=3.0):

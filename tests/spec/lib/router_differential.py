@@ -8,98 +8,27 @@ to live, ids). What follows a difference is cut away until the shortest conversa
 left.
 """
 
-import os
+import hashlib
 import random
 import re
 import select
 import socket
 import time
 
-from lib.monitor import Monitor, holdfast_path
-from lib.ports import free_port
+from lib.monitor import Monitor
 from lib.redis_server import RedisServer
 from lib.resp import RespClient, encode
-from lib.wait import wait_until
+from lib.router import Router
 
 NAME = "mymaster"
 DATABASES_EACH = 2
 TALK_S = 20.0
 
 
-class RouterProcess:
-    """`holdfast router` with free ports; options are those of the command line."""
-
-    def __init__(self, table, directory, monitors, *options, name="router", unix=None,
-                 replicas=False, command=(), env=None):
-        self.table, self.name, self.options = table, name, [str(word) for word in options]
-        self.dir = os.path.join(str(directory), name)
-        os.makedirs(self.dir, exist_ok=True)
-        self.port, self.unix = free_port(), unix
-        self.replica_port = free_port() if replicas else None
-        self.control = os.path.join(self.dir, "control.sock")
-        self.log_path = os.path.join(self.dir, f"{name}.log")
-        self.command, self.env = list(command), env
-        self.monitors = ",".join(f"{host}:{port}" for host, port in
-                                 [getattr(monitor, "addr", monitor) for monitor in monitors])
-        self.process = None
-
-    @property
-    def addr(self):
-        return ("127.0.0.1", self.port)
-
-    @property
-    def replica_addr(self):
-        return ("127.0.0.1", self.replica_port)
-
-    def argv(self):
-        argv = self.command + [holdfast_path(), "router", "--master", NAME, "--sentinels",
-                               self.monitors, "--listen", f"127.0.0.1:{self.port}",
-                               "--control", self.control, "--log-file", self.log_path]
-        argv += ["--listen", f"unix:{self.unix}"] if self.unix else []
-        argv += ["--listen-replicas", f"127.0.0.1:{self.replica_port}"] if self.replica_port else []
-        return argv + self.options
-
-    def start(self):
-        self.process = self.table.spawn(self.argv(), cwd=self.dir, name=self.name, env=self.env)
-        return self
-
-    def wait_ready(self, within_s=10):
-        """Until a request is answered, by an error of Redis if need be, but not by one of ours."""
-        def routes():
-            reply = self.call("GET", "nothing")
-            return "holdfast" not in str(reply) and repr(reply)
-        wait_until(routes, within_s, f"the router on {self.port} routes")
-        return self
-
-    def connect(self, timeout_s=5.0):
-        return RespClient(self.addr, timeout_s=timeout_s)
-
-    def call(self, *args, timeout_s=5.0):
-        with self.connect(timeout_s) as client:
-            return client.call(*args)
-
-    def memory_kb(self, field="VmRSS"):
-        with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as file:
-            return int(re.search(rf"^{field}:\s+(\d+) kB", file.read(), re.M)[1])
-
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
-    def log(self):
-        for path in (self.log_path, self.process.output_path):
-            if os.path.exists(path) and os.path.getsize(path):
-                with open(path, encoding="utf-8", errors="replace") as file:
-                    return file.read()
-        return ""
-
-    def terminate(self, within_s=20):
-        return self.process.terminate(within_s)
-
-
 class Routed:
     """One Redis, one monitor, one router: the smallest site."""
 
-    def __init__(self, table, directory, *options, redis_extra=(), **router_options):
+    def __init__(self, table, directory, *, redis_extra=(), **router_options):
         self.redis = RedisServer(table, directory, extra=["databases 32", "activerehashing no",
                                                           *redis_extra])
         self.redis.start().wait_ready()
@@ -107,8 +36,14 @@ class Routed:
                                f"sentinel monitor {NAME} 127.0.0.1 {self.redis.port} 1\n",
                                kind="holdfast")
         self.monitor.start().wait_ready()
-        self.router = RouterProcess(table, directory, [self.monitor], *options, **router_options)
-        self.router.start().wait_ready()
+        self.router = Router(table, directory, [self.monitor], **router_options)
+        self.router.start().wait_routes()
+
+
+def memory_kb(process, field="VmRSS"):
+    """VmRSS is what it holds now, VmHWM the most it ever held."""
+    with open(f"/proc/{process.pid}/status", encoding="utf-8") as file:
+        return int(re.search(rf"^{field}:\s+(\d+) kB", file.read(), re.M)[1])
 
 
 # ---- conversations -------------------------------------------------------------------------------
@@ -117,12 +52,15 @@ class Routed:
 class Talk:
     """One conversation: requests, how they are cut into writes, and how it ends."""
 
-    def __init__(self, requests, cuts, end):
-        self.requests, self.cuts, self.end = requests, cuts, end
+    def __init__(self, requests, cuts, end, quiet=False):
+        self.requests, self.cuts, self.end, self.quiet = requests, cuts, end, quiet
 
     def first(self, count):
-        return Talk(self.requests[:count], self.cuts, "close" if count == len(self.requests)
-                    and self.end == "close" else "reset")
+        is_whole = count == len(self.requests)
+        return Talk(self.requests[:count], self.cuts, self.end if is_whole else "reset", self.quiet)
+
+    def without(self, at):
+        return Talk(self.requests[:at] + self.requests[at + 1:], self.cuts, self.end, self.quiet)
 
     def pieces(self, tail):
         """The bytes of all writes. What one write holds is random, and the same for both."""
@@ -183,7 +121,9 @@ def hold(line, talk, tag):
     """Tells one conversation; what came back, without the tail that marks its end."""
     if talk.end == "close":
         return line.talk(talk.pieces(b""), lambda came, sent: False)
-    tail = encode(["CLIENT", "REPLY", "ON"]) + encode(["RESET"]) + encode(["ECHO", tag])
+    tail = encode(["RESET"]) + encode(["ECHO", tag])
+    if talk.quiet:
+        tail = encode(["DISCARD"]) + encode(["CLIENT", "REPLY", "ON"]) + tail
     mark = b"+RESET\r\n$%d\r\n%s\r\n" % (len(tag), tag)
     return line.talk(talk.pieces(tail), lambda came, sent: sent and came.endswith(mark))
 
@@ -261,7 +201,10 @@ class Comparison:
         at = len(talk.requests) - 2
         deadline = time.monotonic() + 2 * TALK_S
         while at >= 0 and time.monotonic() < deadline:
-            less = Talk(talk.requests[:at] + talk.requests[at + 1:], talk.cuts, talk.end)
+            less = talk.without(at)
+            if b"SELECT" in talk.requests[at]:  # it keeps the client in its own databases
+                at -= 1
+                continue
             self.reconnect()
             if self.difference(less):
                 talk = less
@@ -334,7 +277,8 @@ SLOWLOG nonsense|ACL WHOAMI|ACL CAT nosuch|ACL nonsense|TIME x|DEBUG nonsense x 
 """
 SHAPE_LIST = [shape.split(" ") for line in SHAPES.strip().splitlines() for shape in line.split("|")]
 # Those the relay does not do the same way on a connection that is pinned: it refuses, and says so.
-CHANGES_IDENTITY = {"AUTH", "HELLO"}
+CHANGES_CONNECTION = {"AUTH", "HELLO", "CLIENT", "SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE",
+                      "PUNSUBSCRIBE", "SSUBSCRIBE", "SUNSUBSCRIBE"}
 
 SCRIPTS = [
     "return 1",
@@ -456,20 +400,17 @@ class Writer:
         for _ in range(count):
             args = self.request()
             name = args[0].upper().decode(errors="replace")
-            if name in CHANGES_IDENTITY and pinned:
+            if name in CHANGES_CONNECTION and pinned:
                 continue
-            if name in ("MULTI", "WATCH"):
-                pinned = True
-            elif name in ("EXEC", "DISCARD"):
-                pinned = pinned and self.chance.random() < 2  # WATCH may be left by neither: RESET
+            # Until RESET, to be on the safe side.
+            pinned = pinned or name in ("MULTI", "WATCH", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE")
             out.append(args)
         return out
 
     def script(self):
         """A script loaded and called by its name, and a function."""
         source = f"return {{KEYS[1], {self.chance.randrange(1 << 30)}}}"
-        import hashlib  # of the script, as Redis names it
-        name = hashlib.sha1(source.encode()).hexdigest()
+        name = hashlib.sha1(source.encode()).hexdigest()  # as Redis names it
         library = (f"#!lua name={self.library}\nredis.register_function('f{self.number}', "
                    "function(keys, args) return redis.call('GET', keys[1]) end)")
         key = self.chance.choice(self.keys)
@@ -544,8 +485,9 @@ class Writer:
                                        ["ECHO", b"%d" % at], ["APPEND", key, b"x"], ["DEL", key])))
         return said
 
-    def talk(self):
-        chance = self.chance
+    def talk(self, alone):
+        """alone: no other client flushes a database meanwhile, which all that track are told."""
+        chance, may_close = self.chance, True
         version = chance.choice((2, 2, 3, 3, None))
         said = [["HELLO", str(version)]] if version else []
         said.append(["SELECT", self.databases[0]])
@@ -558,26 +500,30 @@ class Writer:
             said += self.script() + self.plain(3)
         elif roll < 0.86:
             said += self.subscriptions(version)
-        elif roll < 0.93:
+        elif roll < 0.93 or not alone:
             said += self.quiet()
+            may_close = False  # Redis leaves one open that wants no replies and speaks nonsense
         elif version == 3:
             said += self.tracking()
         if chance.random() < 0.15:
-            said += [["RESET"], ["SELECT", self.databases[1]]] + self.plain(5)
+            said += [["RESET"]] + self.plain(5)
+        for at in reversed(range(len(said))):
+            if said[at] == ["RESET"]:
+                said.insert(at + 1, ["SELECT", chance.choice(self.databases)])
         types_inline = chance.random() < 0.1
         requests = [self.inline([bytes(a) if isinstance(a, bytes) else str(a).encode() for a in args])
                     if types_inline else encode(args) for args in said]
         end = "reset"
-        if chance.random() < 0.06:
+        if may_close and chance.random() < 0.06:
             end = "close"
             requests.append(chance.choice((
                 encode(["QUIT"]), b"QUIT\r\n", b"*x\r\n", b"*1\r\n+3\r\n", b"*1\r\n$x\r\n",
                 b"*1\r\n$-5\r\n", b'SET "unbalanced\r\n', b"*2147483648\r\n",
                 b"*1\r\n$536870913\r\n", b"*1\r\n$\r\n", b"GET x" + b"y" * 70000)))
-        return Talk(requests, chance.randrange(1 << 30), end)
+        return Talk(requests, chance.randrange(1 << 30), end, not may_close)
 
 
-def compare_many(routed, seed, number, *, talks=None, within_s=None, heavy=False):
+def compare_many(routed, seed, number, *, talks=None, within_s=None, heavy=False, alone=False):
     """Tells a writer's conversations until the count or the time is over; the number told, and a
     text on the first that differs (or None)."""
     writer = Writer(number, seed, heavy)
@@ -586,7 +532,7 @@ def compare_many(routed, seed, number, *, talks=None, within_s=None, heavy=False
     told = requests = 0
     try:
         while (talks is None or told < talks) and time.monotonic() < deadline:
-            talk = writer.talk()
+            talk = writer.talk(alone)
             told += 1
             requests += len(talk.requests)
             if writer.chance.random() < 0.3:

@@ -221,6 +221,20 @@ static void test_the_limits_may_change(void **state)
     assert_string_equal(scan.error, "Protocol error: too big bulk count string");
 }
 
+/* Headers of a form that is not read in place are no longer lines than others. */
+static void test_no_limit_of_lines_is_the_usual_one(void **state)
+{
+    const struct resp_scan_limits none = {.args_max = 1, .bulk_bytes_max = 100};
+    static const char request[] = "*1\rX$4\rYPING\r\n";
+    struct resp_scan scan = {0};
+    size_t used = 0;
+
+    (void)state;
+    assert_int_equal(resp_scan_request(&scan, request, strlen(request), &none, &used), RESP_READY);
+    assert_int_equal(used, strlen(request));
+    assert_int_equal(resp_scan_request(&scan, "a b\n", 4, &none, &used), RESP_READY);
+}
+
 static void test_endless_lines_are_refused(void **state)
 {
     static const struct {
@@ -714,6 +728,7 @@ int main(void)
         cmocka_unit_test(test_refusals_have_the_words_of_redis),
         cmocka_unit_test(test_the_limits_themselves_are_taken),
         cmocka_unit_test(test_the_limits_may_change),
+        cmocka_unit_test(test_no_limit_of_lines_is_the_usual_one),
         cmocka_unit_test(test_endless_lines_are_refused),
         cmocka_unit_test(test_replies_of_every_kind),
         cmocka_unit_test(test_what_no_server_sends_is_bad),

@@ -261,6 +261,7 @@ struct fake_session *fake_session(struct fake_world *world, enum resp_version ve
                                .id = world->sessions_count,
                                .identity = &world->identity,
                                .version = version,
+                               .accepted_at_ms = world->now_ms,
                                .active_at_ms = world->now_ms,
                                .tx_select = -1,
                                .next = world->worker.sessions};
