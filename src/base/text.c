@@ -155,3 +155,13 @@ bool text_is_hex(const char *text, size_t len)
     }
     return text[len] == '\0';
 }
+
+bool text_is_run_id(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] <= ' ' || text[i] > '~' || text[i] == ',') {
+            return false;
+        }
+    }
+    return len > 1 || (len == 1 && text[0] != '*' && text[0] != '-');
+}

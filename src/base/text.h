@@ -23,7 +23,12 @@ bool text_same(const char *a, const char *b); /* ignoring the case of ASCII lett
  * Bounded work: no pattern makes it exponential. */
 bool text_glob(const char *pattern, size_t pattern_len, const char *text, size_t len);
 
-/* len lower-case hex digits, as a run id is. */
+/* len lower-case hex digits, and nothing after them. */
 bool text_is_hex(const char *text, size_t len);
+
+/* What may stand as the run id of a monitor, in files and on the wire: any printable ASCII but a
+ * space and a comma, since Redis takes what an operator writes. Neither "*" nor "-", which say that
+ * there is none. How long it may be is the caller's matter. */
+bool text_is_run_id(const char *text, size_t len);
 
 #endif

@@ -137,7 +137,8 @@ struct conf_master {
     struct conf_renames renames;
     uint64_t config_epoch;
     uint64_t leader_epoch;
-    struct addr *replicas; /* known-replica */
+    char leader[CONF_RUNID_MAX]; /* who got that vote; "": not known, sentinel.conf has no place */
+    struct addr *replicas;       /* known-replica */
     size_t replicas_count;
     struct conf_peer *sentinels; /* known-sentinel */
     size_t sentinels_count;

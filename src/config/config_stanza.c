@@ -64,17 +64,11 @@ static bool config_stanza_bool(struct config_parser *p, bool *value)
     return true;
 }
 
-/* Any printable characters: Redis asks for no more, and operators write their own. */
 static bool config_stanza_is_runid(const char *text)
 {
     size_t len = strlen(text);
 
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] <= ' ' || text[i] > '~' || text[i] == ',') {
-            return false;
-        }
-    }
-    return len > 0 && len <= CONF_RUNID_LEN;
+    return len <= CONF_RUNID_LEN && text_is_run_id(text, len);
 }
 
 /* Host and port at words i and i + 1. */
@@ -101,8 +95,8 @@ static bool config_stanza_myid(struct config_parser *p, struct conf_master *none
     (void)none;
     if (strlen(id) != CONF_RUNID_LEN || !config_stanza_is_runid(id)) {
         return config_notes_error(p,
-                                  "sentinel myid: \"%s\" is not %d hexadecimal digits; remove the "
-                                  "line to get a new one",
+                                  "sentinel myid: \"%s\" is not %d printable characters without a "
+                                  "space or comma; remove the line to get a new one",
                                   id, (int)CONF_RUNID_LEN);
     }
     memcpy(p->conf->myid, id, CONF_RUNID_MAX);
@@ -384,7 +378,7 @@ static bool config_stanza_known_sentinel(struct config_parser *p, struct conf_ma
 static const struct config_stanza stanzas[] = {
     {"monitor", "monitor", CONFIG_PASS_NAMES, 4, 4, "<name> <host> <port> <quorum>",
      config_stanza_monitor},
-    {"myid", "myid", CONFIG_PASS_GLOBAL, 1, 1, "<40 hexadecimal digits>", config_stanza_myid},
+    {"myid", "myid", CONFIG_PASS_GLOBAL, 1, 1, "<40 characters>", config_stanza_myid},
     {"current-epoch", "current-epoch", CONFIG_PASS_GLOBAL, 1, 1, "<epoch>",
      config_stanza_current_epoch},
     {"announce-ip", "announce-ip", CONFIG_PASS_GLOBAL, 1, 1, "<address>",

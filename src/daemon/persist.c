@@ -1,5 +1,6 @@
 #include "daemon/daemon_inside.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -157,11 +158,45 @@ static void persist_restore_peers(struct daemon *d, const struct conf_master *co
     }
 }
 
-/* What the state file knows newer than the configuration file. */
+/*
+ * The two files tell of one master. Either may be the newer one: a start without --state-file goes
+ * on from sentinel.conf and writes there. No epoch may go back, or a vote could be given twice in
+ * it. The address, and the replicas and peers that belong to it, are those of the newer
+ * configuration; the state file's when both are of one, as a sentinel.conf that is only read lags
+ * behind.
+ */
+static void persist_apply_master(const struct daemon *d, const struct state_master *from,
+                                 struct conf_master *to)
+{
+    /* At one epoch in both it voted by each of them, and may not say to have meant only this. */
+    if (from->state.leader_epoch > to->leader_epoch) {
+        to->leader_epoch = from->state.leader_epoch;
+        text_cut(to->leader, sizeof(to->leader), from->state.leader);
+    }
+    if (from->state.config_epoch < to->config_epoch) {
+        log_warning("master %s: %s is of config-epoch %" PRIu64 ", %s of %" PRIu64
+                    "; the newer one is used",
+                    to->name, d->state_path, from->state.config_epoch, d->config_path,
+                    to->config_epoch);
+        return;
+    }
+    to->addr = from->state.addr;
+    to->config_epoch = from->state.config_epoch;
+    conf_master_clear_peers(to);
+    for (size_t k = 0; k < from->replicas_count; k++) {
+        conf_master_add_replica(to, &from->replicas[k]);
+    }
+    for (size_t k = 0; k < from->peers_count; k++) {
+        conf_master_add_sentinel(to, &from->peers[k].addr, from->peers[k].run_id);
+    }
+}
+
 static void persist_apply_state(struct daemon *d, const struct state_image *image)
 {
     (void)text_copy(d->conf.myid, sizeof(d->conf.myid), image->run_id); /* same size */
-    d->conf.current_epoch = image->current_epoch;
+    if (d->conf.current_epoch < image->current_epoch) {
+        d->conf.current_epoch = image->current_epoch;
+    }
     for (size_t n = 0; n < image->masters_count; n++) {
         const struct state_master *from = &image->masters[n];
         struct conf_master *to = sentinel_conf_find(&d->conf, from->state.name);
@@ -170,16 +205,7 @@ static void persist_apply_state(struct daemon *d, const struct state_image *imag
                         from->state.name, d->config_path);
             continue;
         }
-        to->addr = from->state.addr;
-        to->config_epoch = from->state.config_epoch;
-        to->leader_epoch = from->state.leader_epoch;
-        conf_master_clear_peers(to);
-        for (size_t k = 0; k < from->replicas_count; k++) {
-            conf_master_add_replica(to, &from->replicas[k]);
-        }
-        for (size_t k = 0; k < from->peers_count; k++) {
-            conf_master_add_sentinel(to, &from->peers[k].addr, from->peers[k].run_id);
-        }
+        persist_apply_master(d, from, to);
     }
 }
 

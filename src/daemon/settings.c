@@ -138,4 +138,5 @@ void settings_master_state(const struct conf_master *master, struct master_state
             },
     };
     text_cut(state->name, sizeof(state->name), master->name);
+    text_cut(state->leader, sizeof(state->leader), master->leader);
 }

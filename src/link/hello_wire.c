@@ -52,10 +52,7 @@ static bool hello_epoch(const char *text, uint64_t *epoch)
 
 static bool hello_run_id(const char *text, char run_id[RUN_ID_MAX])
 {
-    static const char allowed[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    size_t len = strlen(text);
-
-    return len > 0 && strspn(text, allowed) == len && text_copy(run_id, RUN_ID_MAX, text);
+    return text_is_run_id(text, strlen(text)) && text_copy(run_id, RUN_ID_MAX, text);
 }
 
 bool hello_wire_decode(const char *text, size_t len, struct hello *hello)

@@ -12,8 +12,9 @@
  * ip,port,runid,current_epoch,master_name,master_ip,master_port,master_config_epoch. Pure.
  */
 
-/* Strict: exactly eight fields, ports from 1 to 65535, epochs up to EPOCH_MAX, a run id of letters
- * and digits. Which address is allowed is not decided here. *hello is written on true only. */
+/* Strict: exactly eight fields, ports from 1 to 65535, epochs up to EPOCH_MAX, a run id by
+ * text_is_run_id(). Which address is allowed is not decided here.
+ * *hello is written on true only. */
 bool hello_wire_decode(const char *text, size_t len, struct hello *hello);
 
 /* Returns the length of text; 0 when it does not fit, which valid fields always do. */

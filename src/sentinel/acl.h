@@ -128,7 +128,7 @@ void acl_generate_password(size_t bits, char hex[ACL_GENPASS_HEX_MAX + 1]);
 /*
  * The number of a command as the table knows it: "ping", "sentinel|masters" (case is ignored), or
  * ACL_COMMAND_NONE. Constant for the life of the program. A subcommand that does not exist has no
- * number; ask for its container then.
+ * number; ask for its container then. An alias has the number, and so the name, of its command.
  */
 int acl_command_find(const char *name, size_t len);
 const char *acl_command_name(int command); /* lower case, "sentinel|masters" */

@@ -56,6 +56,28 @@ static int acl_command_compare(const char *name, size_t len, const char *with)
     return with[len] == '\0' ? 0 : -1;
 }
 
+/* Valkey's names. In an ACL they are the commands that they run, or a rule about one of two names
+ * would leave the other open. */
+static const struct {
+    const char *alias;
+    const char *name;
+} aliases[] = {
+    {"sentinel|get-primary-addr-by-name", "sentinel|get-master-addr-by-name"},
+    {"sentinel|is-primary-down-by-addr", "sentinel|is-master-down-by-addr"},
+    {"sentinel|primaries", "sentinel|masters"},
+    {"sentinel|primary", "sentinel|master"},
+};
+
+static int acl_command_of_alias(const char *name, size_t len)
+{
+    for (size_t i = 0; i < COUNT_OF(aliases); i++) {
+        if (acl_command_compare(name, len, aliases[i].alias) == 0) {
+            return acl_command_find(aliases[i].name, strlen(aliases[i].name));
+        }
+    }
+    return ACL_COMMAND_NONE;
+}
+
 int acl_command_find(const char *name, size_t len)
 {
     int low = 0;
@@ -73,7 +95,7 @@ int acl_command_find(const char *name, size_t len)
             low = middle + 1;
         }
     }
-    return ACL_COMMAND_NONE;
+    return acl_command_of_alias(name, len);
 }
 
 int acl_command_end(int command)

@@ -187,8 +187,9 @@ static enum acl_fault acl_selector_command(struct acl_selector *s, char sign, co
     const char *bar = memchr(name, '|', len);
 
     if (command != ACL_COMMAND_NONE) {
+        const char *real = acl_command_name(command); /* the word may be an alias */
         acl_selector_set(s, command, sign == '+');
-        acl_selector_note(s, sign, acl_command_name(command), len);
+        acl_selector_note(s, sign, real, strlen(real));
         return ACL_FAULT_NONE;
     }
     if (sign == '-' || bar == NULL) {

@@ -35,7 +35,7 @@ void cmd_sentinel_is_master_down_by_addr(struct client *c, const struct resp_com
     /* A vote is only given to what can be a monitor; Sentinel votes for any text. A negative epoch
      * is an enormous one in Sentinel and poisons the group. */
     bool wants_vote =
-        text_is_hex(run_id->bytes, CONF_RUNID_LEN) && run_id->len == CONF_RUNID_LEN && epoch >= 0;
+        run_id->len == CONF_RUNID_LEN && text_is_run_id(run_id->bytes, run_id->len) && epoch >= 0;
     struct event *event = memory_zeroed(sizeof(*event));
 
     event->type = EVENT_ASK;

@@ -33,7 +33,7 @@ void cmd_sentinel_forget(struct client *c, const struct resp_command *command)
 
     ASSERT(is_named); /* it was found by it */
     if (command->argc == 4) {
-        if (who->len == CONF_RUNID_LEN && text_is_hex(who->bytes, CONF_RUNID_LEN)) {
+        if (who->len == CONF_RUNID_LEN && text_is_run_id(who->bytes, who->len)) {
             text_cut(event->command.run_id, sizeof(event->command.run_id), who->bytes);
             cmd_sentinel_submit(c, event);
         } else {

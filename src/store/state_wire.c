@@ -206,25 +206,16 @@ static bool state_take_ms(const struct state_reader *r, size_t word, const char 
     return true;
 }
 
-/* What sentinel.conf takes for a run id: printable, no blank, no comma. */
-static bool state_is_id(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] <= ' ' || text[i] > '~' || text[i] == ',') {
-            return false;
-        }
-    }
-    return len > 0 && len < RUN_ID_MAX;
-}
-
 static bool state_take_id(const struct state_reader *r, size_t word, char field[RUN_ID_MAX])
 {
     const char *text = words_at(&r->words, word);
+    size_t len = words_len(&r->words, word);
+    bool is_none = len == 1 && text[0] == '-';
 
-    if (!state_is_id(text, words_len(&r->words, word))) {
+    if (!is_none && (len >= RUN_ID_MAX || !text_is_run_id(text, len))) {
         return state_wrong(r, "run id", word);
     }
-    text_cut(field, RUN_ID_MAX, strcmp(text, "-") == 0 ? "" : text); /* it fits */
+    text_cut(field, RUN_ID_MAX, is_none ? "" : text); /* it fits */
     return true;
 }
 

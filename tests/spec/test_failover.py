@@ -86,6 +86,18 @@ def test_sigkill_of_the_master_promotes_a_replica_and_all_follow(site):
             "the old master is listed as a replica of the new one"
 
 
+def test_monitors_with_ids_of_the_operators_own_find_each_other_and_vote(site):
+    ids = [f"node-{number}-{letter * 33}" for number, letter in ((1, "a"), (2, "B"), (3, "#"))]
+    s = site(learned=False, quorum=3, ids=ids)
+    for monitor, myid in zip(s.monitors, ids):
+        assert monitor.call("SENTINEL", "MYID") == myid
+        assert {p["runid"] for p in monitor.sentinels(s.name)} == set(ids) - {myid}
+    fail_over(s, s.master.kill)
+    leader = ids[s.monitors.index(leader_of(s))]
+    others = [m for m, myid in zip(s.monitors, ids) if myid != leader]
+    assert any(m.recorder.find("+vote-for-leader", leader) for m in others), "nobody else voted"
+
+
 @pytest.mark.slow
 def test_all_voters_name_the_same_leader(site):
     s = site(quorum=3)

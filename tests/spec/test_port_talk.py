@@ -277,6 +277,26 @@ def test_password_and_users_tell_the_same_story(locked, protocol):
     assert got[0][1].startswith("NOAUTH")
 
 
+@pytest.mark.holdfast_only(reason="valkey's names for the same commands")
+def test_no_vote_by_another_name_than_the_one_that_was_denied(table, tmp_path, kind):
+    port = free_port()
+    monitor = Monitor(table, tmp_path, f"user watcher on nopass ~* &* +@all "
+                      f"-sentinel|is-master-down-by-addr -sentinel|primary\n"
+                      f"sentinel monitor {NAME} 127.0.0.1 {port} 2\n",
+                      kind=kind, name="guarded").start().wait_ready()
+    with monitor.connect() as client:
+        assert client.call("AUTH", "watcher", "x") == "OK"
+        for name in ("IS-MASTER-DOWN-BY-ADDR", "IS-PRIMARY-DOWN-BY-ADDR"):
+            said = client.call("SENTINEL", name, "127.0.0.1", port, 5, "a" * 40)
+            assert str(said) == ("NOPERM this user has no permissions to run the "
+                                 "'sentinel|is-master-down-by-addr' command")
+        assert str(client.call("SENTINEL", "MASTER", NAME)).startswith("NOPERM")
+        assert client.call("SENTINEL", "PRIMARIES")
+    rules = next(line for line in monitor.call("ACL", "LIST") if line.startswith("user watcher "))
+    assert rules.endswith("+@all -sentinel|is-master-down-by-addr -sentinel|master")
+    assert monitor.state().leader_epoch.get(NAME, 0) == 0
+
+
 def test_acl_log_remembers_denials(locked):
     entries = []
     for monitor in locked.both:

@@ -10,6 +10,7 @@ from lib.site import Site
 from lib.wait import wait_until
 
 NAME = "mymaster"
+HELLO = "__sentinel__:hello"
 ENDS_S = 5
 
 
@@ -120,3 +121,64 @@ class TestStateFile:
         start_bound(monitor, "--state-file", str(tmp_path / "monitor.state")).wait_ready()
         assert (tmp_path / "monitor.state").read_text().startswith("holdfast-state 1 ")
         assert monitor.conf_text() == before
+
+    def spell(self, monitor, with_state):
+        """End it and start it with or without its state file."""
+        path = str(os.path.join(monitor.dir, "monitor.state"))
+        if monitor.process:
+            monitor.terminate(ENDS_S)
+        monitor.args = ["--state-file", path] if with_state else []
+        return monitor.start().wait_ready()
+
+    def vote(self, monitor, port, epoch, candidate):
+        return monitor.call("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", port, epoch,
+                            candidate * 40)
+
+    def configure(self, monitor, epoch, port):
+        """A peer says where the master is since that epoch."""
+        hello = f"127.0.0.1,1,{'e' * 40},{epoch},{NAME},127.0.0.1,{port},{epoch}"
+        assert monitor.call("PUBLISH", HELLO, hello) == 1
+        wait_until(lambda: monitor.master_addr(NAME) == ("127.0.0.1", port), 5)
+
+    def test_the_vote_and_for_whom_it_was_outlive_a_restart(self, table, tmp_path, kind):
+        monitor = lone(table, tmp_path, kind)
+        port = monitor.state().masters[NAME][1]
+        self.spell(monitor, True)
+        assert self.vote(monitor, port, 5, "a") == [0, "a" * 40, 5]
+        self.spell(monitor, True)
+        assert self.vote(monitor, port, 5, "b") == [0, "a" * 40, 5]
+        assert self.vote(monitor, port, 5, "a") == [0, "a" * 40, 5]
+
+    def test_no_second_vote_after_a_spell_without_the_state_file(self, table, tmp_path, kind):
+        monitor = lone(table, tmp_path, kind)
+        port = monitor.state().masters[NAME][1]
+        self.spell(monitor, True)
+        assert self.vote(monitor, port, 5, "a") == [0, "a" * 40, 5]
+        self.spell(monitor, False)
+        assert self.vote(monitor, port, 9, "b") == [0, "b" * 40, 9]
+        self.spell(monitor, True)
+        assert epochs(tmp_path / "monitor" / "monitor.state") == [9, 0, 9]
+        for epoch in (6, 9):
+            assert self.vote(monitor, port, epoch, "c") == [0, "*", 9], \
+                "for whom it voted is not in sentinel.conf; that it did is"
+        assert self.vote(monitor, port, 10, "c") == [0, "c" * 40, 10]
+
+    def test_the_newer_configuration_of_the_two_files_wins(self, table, tmp_path, kind):
+        monitor = lone(table, tmp_path, kind)
+        first = monitor.state().masters[NAME][1]
+        second, third, fourth = free_port(), free_port(), free_port()
+        self.spell(monitor, True)
+        self.configure(monitor, 3, second)
+        assert self.vote(monitor, second, 8, "a") == [0, "a" * 40, 8]
+        self.spell(monitor, False)
+        assert monitor.master_addr(NAME) == ("127.0.0.1", first)
+        self.configure(monitor, 5, third)
+        self.spell(monitor, True)
+        assert monitor.master_addr(NAME) == ("127.0.0.1", third)
+        assert {int(r["port"]) for r in monitor.replicas(NAME)} == {first}, \
+            "the replicas of that configuration, not of the older one"
+        assert epochs(tmp_path / "monitor" / "monitor.state") == [8, 5, 8], "each the newer one"
+        assert self.vote(monitor, third, 8, "b") == [0, "a" * 40, 8]
+        self.configure(monitor, 9, fourth)
+        self.spell(monitor, True)
+        assert monitor.master_addr(NAME) == ("127.0.0.1", fourth), "now the state is the newer"

@@ -21,6 +21,7 @@ class Site:
     kinds         the kind of each monitor, in order
     learned       write the state lines of peers and replicas into the files, so that a story starts
                   without the seconds of discovery (which has tests of its own)
+    ids           the run ids of the monitors, else new ones
     hosts         labels of a netns.Network for (data nodes, monitors), else all on loopback
     router        True, or the options of a Router, for one in front of the site: .router, on loopback
     """
@@ -29,7 +30,7 @@ class Site:
                  failover_timeout_ms=3000, refused_after_ms=None, parallel_syncs=1,
                  name="mymaster", learned=True, appendonly=False, password=None, priorities=(),
                  redis_extra=(), monitor_extra="", network=None, hosts=None, tls=None,
-                 redis_tls=None, router=None):
+                 redis_tls=None, router=None, ids=None):
         self.table, self.dir, self.name, self.quorum = table, str(directory), name, quorum
         self.down_after_ms, self.failover_timeout_ms = down_after_ms, failover_timeout_ms
         self.refused_after_ms, self.parallel_syncs = refused_after_ms, parallel_syncs
@@ -44,7 +45,7 @@ class Site:
                 replicaof=self.nodes[0] if index else None, appendonly=appendonly,
                 password=password, extra=redis_extra, tls=redis_tls,
                 priority=dict(enumerate(priorities)).get(index), **where))
-        self.ids = [new_id() for _ in kinds]
+        self.ids = ids or [new_id() for _ in kinds]
         places = [dict(self._place(host), port=free_port()) for host in monitor_hosts]
         self.monitors = [
             Monitor(table, directory, self._conf(index, places), kind=kind, tls=tls,

@@ -120,6 +120,22 @@ static void hex_is_lower_case_and_whole(void **state)
     assert_true(text_is_hex("", 0));
 }
 
+static void a_run_id_is_any_printable_word(void **state)
+{
+    static const char *const yes[] = {"a", "node-1", "A_b.c:d", "!~", "--", "**", "\"#\\"};
+    static const char *const no[] = {"", "a b", "a,b", "a\n", "\x7f", "\xc3\xa4", "*", "-"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+        assert_true(text_is_run_id(yes[i], strlen(yes[i])));
+    }
+    for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+        assert_false(text_is_run_id(no[i], strlen(no[i])));
+    }
+    assert_false(text_is_run_id("a\0b", 3));
+    assert_true(text_is_run_id("a b", 1)); /* the end is where len says */
+}
+
 static void case_of_letters_is_ignored(void **state)
 {
     (void)state;
@@ -136,6 +152,7 @@ int main(void)
         cmocka_unit_test(globs_match_as_in_redis),
         cmocka_unit_test(a_hostile_glob_ends),
         cmocka_unit_test(hex_is_lower_case_and_whole),
+        cmocka_unit_test(a_run_id_is_any_printable_word),
         cmocka_unit_test(case_of_letters_is_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

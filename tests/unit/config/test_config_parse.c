@@ -168,7 +168,7 @@ static void test_each_mistake_says_its_line(void **state)
     assert_mistake("sentinel monitor m 1.1.1.1 1 1\nsentinel monitor m 1.1.1.2 1 1",
                    "line 2: sentinel monitor: there are two masters \"m\"");
     assert_mistake("sentinel parallel-syncs m 1", "there is no master \"m\"");
-    assert_mistake("sentinel myid 12", "not 40 hexadecimal digits");
+    assert_mistake("sentinel myid 12", "not 40 printable characters");
     assert_mistake("sentinel config-epoch m x\nsentinel monitor m 1.1.1.1 1 1", "is not an epoch");
     assert_mistake("aclfile /a\nuser x on", "user lines and an aclfile");
     assert_mistake("include x", "line 1: include");

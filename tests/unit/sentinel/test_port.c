@@ -45,6 +45,7 @@ static void talk(const struct talk *lines, size_t count)
 
 #define TALK(lines) talk(lines, COUNT_OF(lines))
 #define NO_MASTER   "-ERR No such master with that name\r\n"
+#define OWN_ID      "node-1-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" /* an operator wrote it */
 
 static void test_errors(void **state)
 {
@@ -86,6 +87,13 @@ static void test_sentinel(void **state)
         {"SENTINEL MYID", "$40\r\n0123456789abcdef0123456789abcdef01234567\r\n"},
         {"SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 6379 0 *", "*3\r\n:0\r\n$1\r\n*\r\n:0\r\n"},
         {"SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 99999 0 *", "*3\r\n:0\r\n$1\r\n*\r\n:0\r\n"},
+        {"SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 6379 1 " OWN_ID,
+         "*3\r\n:0\r\n$40\r\n" OWN_ID "\r\n:1\r\n"},
+        {"SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 6379 2 node-2",
+         "*3\r\n:0\r\n$1\r\n*\r\n:0\r\n"},
+        {"SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 6379 2 "
+         "node-2,aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+         "*3\r\n:0\r\n$1\r\n*\r\n:0\r\n"},
         {"SENTINEL IS-MASTER-DOWN-BY-ADDR x x 0 *",
          "-ERR value is not an integer or out of range\r\n"},
         {"SENTINEL RESET my*", ":1\r\n"},
@@ -105,6 +113,7 @@ static void test_sentinel(void **state)
          "-ERR No such replica or Sentinel of that master\r\n"},
         {"SENTINEL FORGET mymaster zzz",
          "-ERR Not a run id; a replica or Sentinel is named by ip and port\r\n"},
+        {"SENTINEL FORGET mymaster " OWN_ID, "-ERR No such replica or Sentinel of that master\r\n"},
         {"ROLE", "*2\r\n$8\r\nsentinel\r\n*1\r\n$8\r\nmymaster\r\n"},
     };
 

@@ -52,6 +52,8 @@ static const struct rule_case rule_cases[] = {
     {"+@all -@dangerous +client|list", "off resetchannels +@all -@dangerous +client|list", NULL},
     {"+client|list -client +client|kill", "off resetchannels -@all -client +client|kill", NULL},
     {"+ping -@fast +ping", "off resetchannels -@all -@fast +ping", NULL},
+    {"+sentinel|primary +Sentinel|Masters -sentinel|primaries",
+     "off resetchannels -@all +sentinel|master -sentinel|masters", NULL},
     {"+get allcommands -SET nocommands", "off resetchannels -@all", NULL},
     {"+ping|X +ping|X", "off resetchannels -@all +ping|X", NULL},
     {"%R~a %W~a ~b %RW~c %r~d", "off ~a ~b ~c %R~d resetchannels -@all", NULL},
@@ -183,6 +185,27 @@ static void commands_are_checked(void **state)
     assert_int_equal(acl_fixture_check(f, "u", "ping"), ACL_DENIED_COMMAND);
 }
 
+/* One operation with two names is allowed or refused by both. */
+static void an_alias_is_its_command(void **state)
+{
+    static const char *const votes[] = {"sentinel is-master-down-by-addr h 1 2 *",
+                                        "sentinel IS-PRIMARY-DOWN-BY-ADDR h 1 2 *"};
+    struct acl_fixture *f = *state;
+
+    for (size_t i = 0; i < COUNT_OF(votes); i++) {
+        assert_true(acl_fixture_set(f, "u", "reset +@all -sentinel|is-master-down-by-addr"));
+        assert_int_equal(acl_fixture_check(f, "u", votes[i]), ACL_DENIED_COMMAND);
+        assert_true(acl_fixture_set(f, "u", "reset +@all -sentinel|is-primary-down-by-addr"));
+        assert_int_equal(acl_fixture_check(f, "u", votes[i]), ACL_DENIED_COMMAND);
+        assert_true(acl_fixture_set(f, "u", "reset +sentinel|is-primary-down-by-addr"));
+        assert_int_equal(acl_fixture_check(f, "u", votes[i]), ACL_ALLOWED);
+        assert_true(acl_fixture_set(f, "u", "-sentinel"));
+        assert_int_equal(acl_fixture_check(f, "u", votes[i]), ACL_DENIED_COMMAND);
+    }
+    assert_int_equal(acl_command_find("sentinel|primar", 15), ACL_COMMAND_NONE);
+    assert_int_equal(acl_command_find("sentinel|primary\0", 17), ACL_COMMAND_NONE);
+}
+
 static void channels_are_checked(void **state)
 {
     struct acl_fixture *f = *state;
@@ -284,6 +307,7 @@ int main(void)
         TEST(rules_print_as_given),
         TEST(a_wrong_rule_changes_nothing),
         TEST(commands_are_checked),
+        TEST(an_alias_is_its_command),
         TEST(channels_are_checked),
         TEST(new_users_get_the_channels_of_the_option),
         TEST(passwords_are_checked),
