@@ -16,7 +16,7 @@ _holdfast()
         --monitors) mapfile -t COMPREPLY < <(compgen -W 'holdfast redis-sentinel' -- "$word") ;;
         *)
             mapfile -t COMPREPLY < <(
-                compgen -W '--every --for --down-after --monitors --plain --json --help' -- "$word")
+                compgen -W '--every --for --down-after --monitors --direct --plain --json --help' -- "$word")
             ;;
         esac
         ;;

@@ -29,7 +29,8 @@ char *buf_reserve(struct buf *b, size_t len)
     size_t need = b->len + len + 1;
 
     ASSERT(need > len);
-    if (b->capacity > 0 && b->start > 0 && b->start + need > b->capacity) {
+    /* only when it moves less than it gains: a long queue would else be moved for every append */
+    if (b->capacity > 0 && b->start > b->len && b->start + need > b->capacity) {
         memmove(b->bytes, b->bytes + b->start, b->len);
         b->start = 0;
     }
@@ -105,6 +106,16 @@ void buf_take(struct buf *b, size_t len)
     b->len -= len;
     if (b->len == 0) {
         buf_clear(b);
+    }
+}
+
+void buf_drop(struct buf *b, size_t len)
+{
+    ASSERT(len <= b->len);
+    b->start += len;
+    b->len -= len;
+    if (b->len == 0) {
+        b->start = 0;
     }
 }
 

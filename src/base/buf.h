@@ -35,4 +35,7 @@ void buf_borrow(struct buf *b, char *bytes, size_t len);
 void buf_take(struct buf *b, size_t len); /* drops len bytes from the front */
 void buf_clear(struct buf *b);            /* empties it; gives large memory back */
 
+/* As buf_take(), but an emptied buffer keeps its memory: for one that will be filled again soon. */
+void buf_drop(struct buf *b, size_t len);
+
 #endif

@@ -20,9 +20,10 @@
 #include "cli/demo_watch.h"
 
 /*
- *   STARTS_DATA -> STARTS_MONITORS -> HEALS -> READY -> FAILS -> HEALS ...          any -> ENDS
- *   replicas follow  monitors run    whole    kill     switched, written,
- *                                                      old master started again
+ *   STARTS_DATA -> STARTS_MONITORS -> HEALS -> READY -> FAILS -> HEALS ...     any -> COUNTS ->
+ * ENDS replicas follow  monitors and    whole    kill     switched, written,          what is left
+ *                    the router run                    counted, old master         of the writes
+ *                                                      started again
  */
 enum demo_phase {
     DEMO_STARTS_DATA,
@@ -30,6 +31,7 @@ enum demo_phase {
     DEMO_HEALS,
     DEMO_READY,
     DEMO_FAILS,
+    DEMO_COUNTS,
     DEMO_ENDS,
 };
 
@@ -40,9 +42,12 @@ enum {
     DEMO_STATUS_MS = 5000, /* between two lines when there is no screen */
     DEMO_START_MS = 60000, /* for the site to stand; a busy machine is slow */
     DEMO_HEAL_MS = 60000,
-    DEMO_FAILOVER_MS = 30000,  /* beyond down-after; then it did not come */
-    DEMO_RESTART_MS = 3000,    /* from the kill until the old master comes back */
-    DEMO_FIRST_KILL_MS = 5000, /* nobody wants to wait longer for the first */
+    DEMO_FAILOVER_MS = 30000, /* beyond down-after; then it did not come */
+    DEMO_RESTART_MS = 3000,   /* from the kill until the old master comes back */
+    DEMO_COUNT_MS = 2000,     /* for the writes that are left, at the end */
+    DEMO_HOLD_MS = 4000,      /* beyond down-after: requests wait that long in the router */
+    DEMO_ANSWER_MS = 2000,    /* beyond that: how long the client waits for its answer */
+    DEMO_DIRECT_MS = 1000,    /* the same without a router: as the WordPress plugin */
     DEMO_LINE_MAX = 1400,
     DEMO_SWITCH_WORDS = 5, /* name, old ip and port, new ip and port */
 };
@@ -74,10 +79,13 @@ struct demo {
     struct demo_failover *failover;
     bool has_switched[DEMO_MONITORS];
     uint64_t errors_before;
+    uint64_t lost_before;
+    bool is_written; /* to the new master; what is left of the writes is counted */
 
     /* of the last whole second */
     uint64_t requests_seen;
     uint64_t errors_seen;
+    uint64_t errors_told;
     uint64_t requests_per_s;
     uint64_t errors_per_s;
 };
@@ -135,6 +143,7 @@ static void demo_headline(struct demo *demo, char text[DEMO_LINE_MAX])
         (void)snprintf(text, DEMO_LINE_MAX, "the master is gone since %" PRId64 " ms",
                        now - demo->failover->at_ms); /* fits */
         break;
+    case DEMO_COUNTS:
     case DEMO_ENDS:
         (void)snprintf(text, DEMO_LINE_MAX, "ends"); /* fits */
         break;
@@ -174,17 +183,21 @@ static void demo_set_phase(struct demo *demo, enum demo_phase phase)
     demo->phase_ms = loop_now(demo->loop);
 }
 
-static void demo_end(struct demo *demo)
+static void demo_end_now(struct demo *demo)
 {
     if (demo->phase == DEMO_ENDS) {
         return;
     }
-    demo_set_phase(demo, DEMO_ENDS);
     if (demo->client != NULL) {
         const struct demo_client_counts *counts = demo_client_counts(demo->client);
         demo->report.requests = counts->reads + counts->writes;
+        demo->report.writes = counts->writes;
         demo->report.errors = counts->errors;
+        demo->report.is_lost_known = demo->phase == DEMO_COUNTS && counts->uncounted == 0;
+        demo->report.lost = counts->lost;
+        demo->report.connections_lost = counts->connections_lost;
     }
+    demo_set_phase(demo, DEMO_ENDS);
     if (demo->ready_ms != 0) {
         demo->report.lasted_ms = loop_now(demo->loop) - demo->ready_ms;
     }
@@ -195,13 +208,24 @@ static void demo_end(struct demo *demo)
     loop_timer_at(demo->timer, loop_now(demo->loop)); /* looks whether all are gone */
 }
 
+/* After a last look at what is left of the writes; asked a second time, at once. */
+static void demo_end(struct demo *demo)
+{
+    if (demo->client == NULL || demo->phase == DEMO_COUNTS) {
+        demo_end_now(demo);
+    } else if (demo->phase != DEMO_ENDS) {
+        demo_client_count_lost(demo->client);
+        demo_set_phase(demo, DEMO_COUNTS);
+    }
+}
+
 static void demo_fail(struct demo *demo, const char *why)
 {
     if (demo->phase != DEMO_ENDS) {
         demo_screen_close(&demo->screen); /* what went wrong must stay readable */
         demo_say(demo, "failed: %s", why);
         demo->has_failed = true;
-        demo_end(demo);
+        demo_end_now(demo);
     }
 }
 
@@ -228,8 +252,10 @@ static void demo_strike(struct demo *demo, enum demo_cause cause)
     demo->failover->old_master = demo->master;
     demo->failover->at_ms = loop_now(demo->loop);
     demo->errors_before = demo_client_counts(demo->client)->errors;
+    demo->lost_before = demo_client_counts(demo->client)->lost;
+    demo->is_written = false;
     memset(demo->has_switched, 0, sizeof(demo->has_switched));
-    demo_client_reset_gap(demo->client);
+    demo_client_reset_longest(demo->client);
     if (cause == DEMO_CAUSE_KILL) {
         demo_say(demo, "kills the master, %s (SIGKILL)", p->name);
         demo_site_kill(p);
@@ -256,6 +282,9 @@ static void demo_note_switch(struct demo *demo, size_t monitor, const struct add
     struct demo_failover *f = demo->failover;
 
     demo_client_switched(demo->client, to);
+    if (demo->phase == DEMO_COUNTS) {
+        return; /* of the failover that was not waited for */
+    }
     if (demo->phase != DEMO_FAILS || f->is_done) {
         if (!addr_same(to, &demo->master)) {
             demo->report.unasked++;
@@ -299,19 +328,38 @@ static void demo_on_event(void *ctx, size_t monitor, const char *name, const cha
     words_finish(&words);
 }
 
-/* The monitors have all said it and the client has written to the new master. */
+/* The last acknowledged write was at this master. */
+static bool demo_has_written_to(struct demo *demo, const struct addr *master)
+{
+    const struct demo_client_counts *counts = demo_client_counts(demo->client);
+    const struct demo_router_view *router = demo_watch_router(&demo->watch);
+
+    return demo->options.is_direct
+               ? addr_same(&counts->last_written, master)
+               : addr_same(&router->master, master) && strcmp(router->state, "open") == 0 &&
+                     counts->last_write_ms > router->seen_ms;
+}
+
+/* The monitors have all said it, the client has written to the new master, and every connection of
+ * it has counted there what it wrote. */
 static void demo_look_done(struct demo *demo)
 {
     struct demo_failover *f = demo->failover;
     const struct demo_client_counts *counts = demo_client_counts(demo->client);
     struct buf line = {0};
 
-    if (f->everywhere_ms < 0 || !addr_same(&counts->last_written, &f->new_master)) {
+    if (f->everywhere_ms >= 0 && !demo->is_written && demo_has_written_to(demo, &f->new_master)) {
+        demo->is_written = true;
+        demo_client_count_lost(demo->client);
+    }
+    if (!demo->is_written || counts->uncounted > 0) {
         return;
     }
     f->is_done = true;
+    f->request_ms = counts->longest_ms;
     f->no_write_ms = counts->longest_gap_ms;
     f->errors = counts->errors - demo->errors_before;
+    f->lost = counts->lost - demo->lost_before;
     demo->master = f->new_master;
     demo_report_line(&line, demo->report.count, f);
     demo_say(demo, "%s", buf_data(&line));
@@ -372,7 +420,7 @@ static bool demo_start_processes(struct demo *demo, size_t first, size_t end)
 static void demo_turn_starts_data(struct demo *demo)
 {
     if (demo_watch_has_data(&demo->watch)) {
-        if (demo_start_processes(demo, DEMO_REDIS, DEMO_PROCESSES)) {
+        if (demo_start_processes(demo, DEMO_REDIS, demo->site.count)) {
             demo_set_phase(demo, DEMO_STARTS_MONITORS);
         }
     }
@@ -380,15 +428,23 @@ static void demo_turn_starts_data(struct demo *demo)
 
 static void demo_stand(struct demo *demo, msec_t now)
 {
+    const struct demo_process *router = demo_site_router(&demo->site);
+    struct demo_client_plan plan = {.monitors = demo->monitor_addrs,
+                                    .monitors_count = DEMO_MONITORS,
+                                    .master_name = DEMO_MASTER_NAME,
+                                    .timeout_ms = DEMO_DIRECT_MS};
     char text[ADDR_TEXT_MAX];
 
+    if (router != NULL) {
+        plan.router = &router->at;
+        plan.timeout_ms = demo->site.plan.hold_ms + DEMO_ANSWER_MS;
+    }
     demo->ready_ms = now;
-    demo->client =
-        demo_client_create(demo->loop, demo->monitor_addrs, DEMO_MONITORS, DEMO_MASTER_NAME);
-    demo_say(demo, "the site stands: master %s, two replicas, three monitors, and a client",
-             addr_text(&demo->master, text));
-    demo->kill_ms = now + (demo->options.every_ms < DEMO_FIRST_KILL_MS ? demo->options.every_ms
-                                                                       : DEMO_FIRST_KILL_MS);
+    demo->client = demo_client_create(demo->loop, &plan);
+    demo_say(demo, "the site stands: master %s, two replicas, three monitors, and a client%s",
+             addr_text(&demo->master, text),
+             router != NULL ? " of the router" : " that asks the monitors");
+    demo->kill_ms = now + demo->options.first_ms;
     demo->status_ms = now + DEMO_STATUS_MS;
 }
 
@@ -401,7 +457,7 @@ static void demo_turn_heals(struct demo *demo, msec_t now)
         if (demo->client == NULL) {
             demo_stand(demo, now);
         }
-        if (addr_same(&demo_client_counts(demo->client)->last_written, &demo->master)) {
+        if (demo_has_written_to(demo, &demo->master)) {
             demo_set_phase(demo, DEMO_READY);
             return;
         }
@@ -424,6 +480,17 @@ static void demo_count_second(struct demo *demo)
         demo->requests_seen = requests;
         demo->errors_seen = counts->errors;
     }
+}
+
+/* Behind the router an error is news: what it said. */
+static void demo_tell_errors(struct demo *demo)
+{
+    const struct demo_client_counts *counts = demo_client_counts(demo->client);
+
+    if (counts->errors > demo->errors_told && !demo->options.is_direct) {
+        demo_say(demo, "the client got an error: %s", counts->last_error);
+    }
+    demo->errors_told = counts->errors;
 }
 
 static void demo_turn_ready(struct demo *demo, msec_t now)
@@ -460,6 +527,12 @@ static void demo_turn_phase(struct demo *demo, msec_t now)
     case DEMO_FAILS:
         demo_turn_fails(demo, now);
         break;
+    case DEMO_COUNTS:
+        if (demo_client_counts(demo->client)->uncounted == 0 ||
+            now - demo->phase_ms > DEMO_COUNT_MS) {
+            demo_end_now(demo);
+        }
+        break;
     case DEMO_ENDS:
         if (demo_site_is_empty(&demo->site)) {
             loop_stop(demo->loop);
@@ -476,6 +549,9 @@ static void demo_on_time(void *ctx)
 
     demo->ticks++;
     demo_count_second(demo);
+    if (demo->client != NULL) {
+        demo_tell_errors(demo);
+    }
     demo->wants_end = demo->ready_ms != 0 && now - demo->ready_ms >= demo->options.for_ms;
     demo_turn_phase(demo, now);
     if (demo->screen.is_on && demo->phase != DEMO_ENDS && demo->ticks % DEMO_DRAW_TICKS == 0) {
@@ -512,7 +588,9 @@ static bool demo_open(struct demo *demo, struct err *err)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     const struct demo_site_plan plan = {.down_after_ms = demo->options.down_after_ms,
-                                        .monitors = demo->options.monitors};
+                                        .monitors = demo->options.monitors,
+                                        .has_router = !demo->options.is_direct,
+                                        .hold_ms = demo->options.down_after_ms + DEMO_HOLD_MS};
 
     if (!demo_site_prepare(&demo->site, &plan, err)) {
         return false;
@@ -545,7 +623,10 @@ static void demo_run(struct demo *demo)
         demo->screen.has_keys) {
         demo->keys = loop_watch_open(demo->loop, STDIN_FILENO, demo_on_keys, demo);
     }
-    demo_say(demo, "three redis-servers and three monitors in %s", demo->site.dir);
+    demo->report.has_router = !demo->options.is_direct;
+    demo_say(demo, "three redis-servers%s in %s",
+             demo->report.has_router ? ", three monitors and a router" : " and three monitors",
+             demo->site.dir);
     demo_set_phase(demo, DEMO_STARTS_DATA);
     if (demo_start_processes(demo, 0, DEMO_REDIS)) {
         demo_watch_start(&demo->watch, &demo->site);

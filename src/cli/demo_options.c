@@ -9,6 +9,7 @@
 enum {
     DEMO_EVERY_MS = 15000,
     DEMO_EVERY_LEAST_MS = 2000, /* a site needs that long to be whole again */
+    DEMO_FIRST_MS = 5000,       /* nobody wants to wait longer for the first, unless he says so */
     DEMO_DOWN_AFTER_MS = 1000,
 };
 static const msec_t demo_longest_ms = INT64_C(1000) * 86400 * 366;
@@ -60,6 +61,9 @@ static bool demo_options_valued(const char *name, const char *value, struct demo
     if (!demo_options_duration(value, duration)) {
         return err_set(err, "%s: \"%s\" is no duration; write 15s, 1500ms or 2m", name, value);
     }
+    if (duration == &options->every_ms) {
+        options->first_ms = options->every_ms;
+    }
     return true;
 }
 
@@ -77,8 +81,10 @@ static bool demo_options_is_valued(const char *name)
 
 bool demo_options_parse(int argc, char **argv, struct demo_options *options, struct err *err)
 {
-    struct demo_options made = {
-        .every_ms = DEMO_EVERY_MS, .for_ms = MSEC_NEVER, .down_after_ms = DEMO_DOWN_AFTER_MS};
+    struct demo_options made = {.every_ms = DEMO_EVERY_MS,
+                                .first_ms = DEMO_FIRST_MS,
+                                .for_ms = MSEC_NEVER,
+                                .down_after_ms = DEMO_DOWN_AFTER_MS};
 
     for (int i = 1; i < argc; i++) {
         if (demo_options_is_valued(argv[i])) {
@@ -89,6 +95,8 @@ bool demo_options_parse(int argc, char **argv, struct demo_options *options, str
                 return false;
             }
             i++;
+        } else if (strcmp(argv[i], "--direct") == 0) {
+            made.is_direct = true;
         } else if (strcmp(argv[i], "--json") == 0) {
             made.is_json = true;
         } else if (strcmp(argv[i], "--plain") == 0) {
@@ -113,11 +121,14 @@ void demo_options_help(void)
                "holdfast demo [options]: a Redis site on this machine, its master killed in a "
                "loop\n"
                "\n"
-               "  --every 15s         time between two kills\n"
+               "  --every 15s         time until the first kill and between two; without it the "
+               "first comes after 5s\n"
                "  --for 60s           end by itself after that time; else Ctrl-C or q ends it\n"
                "  --down-after 1s     down-after-milliseconds of the monitors\n"
                "  --monitors NAME     holdfast (default), or the name or path of a redis-sentinel, "
                "to compare\n"
+               "  --direct            no router: the client asks the monitors for the master, to "
+               "compare\n"
                "  --plain             lines instead of the live screen\n"
                "  --json              the summary as JSON on standard output, the rest on standard "
                "error\n"

@@ -9,10 +9,12 @@
 
 struct demo_options {
     msec_t every_ms; /* between two kills */
+    msec_t first_ms; /* until the first one */
     msec_t for_ms;   /* MSEC_NEVER: until told to end */
     msec_t down_after_ms;
-    bool is_json;  /* the summary as one JSON object on standard output */
-    bool is_plain; /* lines even on a terminal */
+    bool is_direct; /* no router: the client asks the monitors for the master */
+    bool is_json;   /* the summary as one JSON object on standard output */
+    bool is_plain;  /* lines even on a terminal */
     bool wants_help;
     const char *monitors; /* NULL is holdfast itself, else the path or name of a redis-sentinel */
 };

@@ -43,12 +43,15 @@ void demo_report_line(struct buf *out, size_t number, const struct demo_failover
     char from[ADDR_TEXT_MAX];
     char to[ADDR_TEXT_MAX];
 
+    /* What it cost comes first: a terminal cuts the end. */
     buf_printf(out,
-               "failover %zu: %s of %s: +switch-master after %" PRId64 " ms (all monitors %" PRId64
-               " ms), %" PRId64 " ms without a write, %" PRIu64 " errors; master now %s",
-               number, demo_report_cause(failover->cause), addr_text(&failover->old_master, from),
-               failover->switched_ms, failover->everywhere_ms, failover->no_write_ms,
-               failover->errors, addr_text(&failover->new_master, to));
+               "failover %zu: %s: longest request %" PRId64 " ms, %" PRIu64 " errors, lost %" PRIu64
+               "; +switch-master after %" PRId64 " ms (all monitors %" PRId64 " ms), %" PRId64
+               " ms without a write; %s -> %s",
+               number, demo_report_cause(failover->cause), failover->request_ms, failover->errors,
+               failover->lost, failover->switched_ms, failover->everywhere_ms,
+               failover->no_write_ms, addr_text(&failover->old_master, from),
+               addr_text(&failover->new_master, to));
 }
 
 void demo_report_number(struct buf *out, uint64_t value)
@@ -97,65 +100,102 @@ static size_t demo_report_done(const struct demo_report *report)
     return done;
 }
 
+static void demo_report_sum(struct buf *out, const struct demo_report *report)
+{
+    size_t done = demo_report_done(report);
+
+    buf_printf(out, "%zu failover%s in %.1f s; ", done, done == 1 ? "" : "s",
+               (double)report->lasted_ms / 1000);
+    demo_report_number(out, report->requests);
+    buf_append_text(out, " requests answered, ");
+    demo_report_number(out, report->errors);
+    buf_append_text(out, " failed; ");
+    demo_report_number(out, report->writes);
+    buf_append_text(out, " writes acknowledged, ");
+    if (report->is_lost_known) {
+        demo_report_number(out, report->lost);
+        buf_append_text(out, " of them lost");
+    } else {
+        buf_append_text(out, "those lost could not be counted");
+    }
+    if (report->has_router) {
+        buf_append_text(out, "; ");
+        demo_report_number(out, report->connections_lost);
+        buf_append_text(out, " connections closed");
+    }
+    buf_append_text(out, "\n");
+    if (report->unasked > 0) {
+        buf_printf(out, "%zu +switch-master came without a kill\n", report->unasked);
+    }
+}
+
 void demo_report_table(struct buf *out, const struct demo_report *report)
 {
     size_t done = demo_report_done(report);
     char to[ADDR_TEXT_MAX];
 
     if (done > 0) {
-        buf_append_text(out, "failover  cause     +switch-master  all monitors  without a write  "
-                             "errors  new master\n");
+        buf_append_text(out, "failover  cause    longest request  errors  lost  +switch-master  "
+                             "all monitors  no write  new master\n");
     }
     for (size_t i = 0; i < report->count; i++) {
         const struct demo_failover *f = &report->items[i];
         if (f->is_done) {
             buf_printf(out,
-                       "%8zu  %-8s %12" PRId64 " ms %10" PRId64 " ms %13" PRId64 " ms  %6" PRIu64
-                       "  %s\n",
-                       i + 1, demo_report_cause(f->cause), f->switched_ms, f->everywhere_ms,
-                       f->no_write_ms, f->errors, addr_text(&f->new_master, to));
+                       "%8zu  %-7s  %12" PRId64 " ms  %6" PRIu64 "  %4" PRIu64 "  %11" PRId64
+                       " ms  %9" PRId64 " ms  %5" PRId64 " ms  %s\n",
+                       i + 1, demo_report_cause(f->cause), f->request_ms, f->errors, f->lost,
+                       f->switched_ms, f->everywhere_ms, f->no_write_ms,
+                       addr_text(&f->new_master, to));
         }
     }
     if (done > 1) {
-        buf_printf(out, "  median           %9" PRId64 " ms %10" PRId64 " ms %13" PRId64 " ms\n",
-                   demo_report_median(report, offsetof(struct demo_failover, switched_ms)),
-                   demo_report_median(report, offsetof(struct demo_failover, everywhere_ms)),
-                   demo_report_median(report, offsetof(struct demo_failover, no_write_ms)));
+        buf_printf(
+            out, "  median %22" PRId64 " ms  %25" PRId64 " ms  %9" PRId64 " ms  %5" PRId64 " ms\n",
+            demo_report_median(report, offsetof(struct demo_failover, request_ms)),
+            demo_report_median(report, offsetof(struct demo_failover, switched_ms)),
+            demo_report_median(report, offsetof(struct demo_failover, everywhere_ms)),
+            demo_report_median(report, offsetof(struct demo_failover, no_write_ms)));
     }
-    buf_printf(out, "%zu failover%s in %.1f s; ", done, done == 1 ? "" : "s",
-               (double)report->lasted_ms / 1000);
-    demo_report_number(out, report->requests);
-    buf_append_text(out, " requests answered, ");
-    demo_report_number(out, report->errors);
-    buf_append_text(out, " failed\n");
-    if (report->unasked > 0) {
-        buf_printf(out, "%zu +switch-master came without a kill\n", report->unasked);
-    }
+    demo_report_sum(out, report);
+}
+
+static void demo_report_json_failover(struct buf *out, const struct demo_failover *f)
+{
+    char from[ADDR_TEXT_MAX];
+    char to[ADDR_TEXT_MAX];
+
+    buf_printf(
+        out,
+        "{\"cause\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"switch_ms\":%" PRId64
+        ",\"everywhere_ms\":%" PRId64 ",\"longest_request_ms\":%" PRId64
+        ",\"without_write_ms\":%" PRId64 ",\"errors\":%" PRIu64 ",\"lost_writes\":%" PRIu64 "}",
+        demo_report_cause(f->cause), addr_text(&f->old_master, from), addr_text(&f->new_master, to),
+        f->switched_ms, f->everywhere_ms, f->request_ms, f->no_write_ms, f->errors, f->lost);
 }
 
 void demo_report_json(struct buf *out, const struct demo_report *report, bool has_failed)
 {
-    char from[ADDR_TEXT_MAX];
-    char to[ADDR_TEXT_MAX];
     const char *comma = "";
 
     buf_append_text(out, "{\"failovers\":[");
     for (size_t i = 0; i < report->count; i++) {
-        const struct demo_failover *f = &report->items[i];
-        if (f->is_done) {
-            buf_printf(out,
-                       "%s{\"cause\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"switch_ms\":%" PRId64
-                       ",\"everywhere_ms\":%" PRId64 ",\"without_write_ms\":%" PRId64
-                       ",\"errors\":%" PRIu64 "}",
-                       comma, demo_report_cause(f->cause), addr_text(&f->old_master, from),
-                       addr_text(&f->new_master, to), f->switched_ms, f->everywhere_ms,
-                       f->no_write_ms, f->errors);
+        if (report->items[i].is_done) {
+            buf_append_text(out, comma);
+            demo_report_json_failover(out, &report->items[i]);
             comma = ",";
         }
     }
     buf_printf(out,
-               "],\"unasked_switches\":%zu,\"requests\":%" PRIu64 ",\"errors\":%" PRIu64
-               ",\"lasted_ms\":%" PRId64 ",\"failed\":%s}\n",
-               report->unasked, report->requests, report->errors, report->lasted_ms,
-               has_failed ? "true" : "false");
+               "],\"unasked_switches\":%zu,\"router\":%s,\"requests\":%" PRIu64
+               ",\"errors\":%" PRIu64 ",\"writes\":%" PRIu64 ",\"lost_writes\":",
+               report->unasked, report->has_router ? "true" : "false", report->requests,
+               report->errors, report->writes);
+    if (report->is_lost_known) {
+        buf_printf(out, "%" PRIu64, report->lost);
+    } else {
+        buf_append_text(out, "null");
+    }
+    buf_printf(out, ",\"connections_lost\":%" PRIu64 ",\"lasted_ms\":%" PRId64 ",\"failed\":%s}\n",
+               report->connections_lost, report->lasted_ms, has_failed ? "true" : "false");
 }

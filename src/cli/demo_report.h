@@ -20,8 +20,10 @@ struct demo_failover {
     msec_t at_ms;         /* of the kill, by the loop's clock; the others are lengths from there */
     msec_t switched_ms;   /* the first +switch-master; -1 while there was none */
     msec_t everywhere_ms; /* the last monitor's */
+    msec_t request_ms;    /* the longest that one request took, until its answer or failure */
     msec_t no_write_ms;   /* the longest time without an acknowledged write */
     uint64_t errors;      /* requests that failed */
+    uint64_t lost;        /* writes that were acknowledged and are not there any more */
     bool is_done;
 };
 
@@ -30,8 +32,13 @@ struct demo_report {
     size_t count;
     size_t capacity;
     size_t unasked; /* +switch-master that nothing of ours had caused */
+    bool has_router;
     uint64_t requests;
+    uint64_t writes; /* of them, acknowledged */
     uint64_t errors;
+    bool is_lost_known; /* the writes could be counted at the end */
+    uint64_t lost;
+    uint64_t connections_lost;
     msec_t lasted_ms;
 };
 
@@ -40,7 +47,7 @@ void demo_report_finish(struct demo_report *report);
 /* Begins one: lives until the next is begun. */
 struct demo_failover *demo_report_add(struct demo_report *report);
 
-/* "failover 2: SIGKILL of 127.0.0.1:20001: ..." without a line end. */
+/* "failover 2: SIGKILL: longest request 120 ms, ..." without a line end. */
 void demo_report_line(struct buf *out, size_t number, const struct demo_failover *failover);
 
 /* The summary for people. Failovers that were not done are left out. */

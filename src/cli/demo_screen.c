@@ -13,7 +13,7 @@
 enum {
     SCREEN_ROWS = 24, /* when the terminal does not say */
     SCREEN_COLUMNS = 80,
-    SCREEN_FIXED_ROWS = 15, /* all but the log */
+    SCREEN_FIXED_ROWS = 16, /* all but the log */
 };
 
 #define SCREEN_ENTER "\x1b[?1049h\x1b[?25l"
@@ -148,6 +148,33 @@ static void demo_screen_monitor(struct buf *out, const struct demo_screen_view *
     demo_screen_end_line(out);
 }
 
+static void demo_screen_router(struct buf *out, const struct demo_screen *screen,
+                               const struct demo_screen_view *view)
+{
+    const struct demo_process *p = demo_site_router(view->site);
+    const struct demo_router_view *router = demo_watch_router(view->watch);
+    bool is_open = strcmp(router->state, "open") == 0 && router->held == 0;
+    char addr[ADDR_TEXT_MAX];
+
+    if (p == NULL) {
+        return;
+    }
+    buf_printf(out, "  %-10s %-16s ", p->name, addr_text(&p->at, addr));
+    if (!router->answers) {
+        buf_append_text(out, p->child == NULL ? "dead" : "silent");
+    } else {
+        buf_printf(out,
+                   "master %-16s %s%s, %" PRId64 " of %" PRId64
+                   " clients held now%s, longest %" PRId64 " ms, asked again %" PRId64,
+                   addr_is_set(&router->master) ? addr_text(&router->master, addr) : "none",
+                   demo_screen_colour(screen, is_open ? "" : "\x1b[33m"), router->state,
+                   router->held, router->clients, demo_screen_colour(screen, "\x1b[0m"),
+                   router->held_longest_ms, router->retried);
+        buf_append_text(out, router->has_majority ? "" : "; no majority of monitors");
+    }
+    demo_screen_end_line(out);
+}
+
 static void demo_screen_client(struct buf *out, const struct demo_screen_view *view)
 {
     buf_append_text(out, "  client     ");
@@ -202,6 +229,7 @@ void demo_screen_draw(const struct demo_screen *screen, const struct demo_screen
         demo_screen_monitor(&out, view, i);
     }
     demo_screen_end_line(&out);
+    demo_screen_router(&out, screen, view);
     demo_screen_client(&out, view);
     demo_screen_end_line(&out);
     demo_screen_log(&out, screen, rows);

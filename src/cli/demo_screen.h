@@ -16,7 +16,7 @@
  */
 enum {
     DEMO_SCREEN_LINES = 12,     /* of the log at its foot */
-    DEMO_SCREEN_LINE_MAX = 200, /* longer ones are cut */
+    DEMO_SCREEN_LINE_MAX = 240, /* longer ones are cut */
 };
 
 struct demo_screen {

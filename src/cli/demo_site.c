@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -25,7 +26,11 @@ enum {
     DEMO_REFUSED_AFTER_MS = 100, /* what a site of holdfast has by default */
     DEMO_LOG_TAIL_BYTES = 600,   /* of a server that ended, to show */
     DEMO_PID_TEXT_MAX = 16,
+    DEMO_ARGS_MAX = 4, /* of a program, with its name */
+    DEMO_CONTROL_MAX = sizeof(((struct sockaddr_un *)NULL)->sun_path),
 };
+
+#define DEMO_CONTROL "/router.sock"
 
 /* ---- finding programs, ports and a place ---- */
 
@@ -112,12 +117,27 @@ static bool demo_site_make_dir(struct demo_site *site, struct err *err)
         site->dir[0] = '\0';
         return err_set(err, "TMPDIR is too long");
     }
+    if (site->plan.has_router && (size_t)len + strlen(DEMO_CONTROL) >= DEMO_CONTROL_MAX) {
+        site->dir[0] = '\0';
+        return err_set(err, "TMPDIR is too long for the router's control socket");
+    }
     if (mkdtemp(site->dir) == NULL) {
         err_set(err, "%s: %s", site->dir, strerror(errno));
         site->dir[0] = '\0';
         return false;
     }
     return demo_janitor_start(&site->janitor, site->dir, err);
+}
+
+static void demo_site_name(struct demo_process *p, size_t i)
+{
+    if (i >= DEMO_REDIS + DEMO_MONITORS) {
+        (void)snprintf(p->name, sizeof(p->name), "router"); /* fits, as those below */
+    } else if (i >= DEMO_REDIS) {
+        (void)snprintf(p->name, sizeof(p->name), "monitor-%u", (unsigned)(i - DEMO_REDIS + 1));
+    } else {
+        (void)snprintf(p->name, sizeof(p->name), "redis-%u", (unsigned)(i + 1));
+    }
 }
 
 bool demo_site_prepare(struct demo_site *site, const struct demo_site_plan *plan, struct err *err)
@@ -131,12 +151,11 @@ bool demo_site_prepare(struct demo_site *site, const struct demo_site_plan *plan
     }
     loop_random(&seed, sizeof(seed));
     prng_init(&prng, seed);
-    for (size_t i = 0; i < DEMO_PROCESSES; i++) {
+    site->count = plan->has_router ? DEMO_PROCESSES : DEMO_PROCESSES - 1;
+    for (size_t i = 0; i < site->count; i++) {
         struct demo_process *p = &site->processes[i];
-        bool is_redis = i < DEMO_REDIS;
         p->site = site;
-        (void)snprintf(p->name, sizeof(p->name), "%s-%u", is_redis ? "redis" : "monitor",
-                       (unsigned)(is_redis ? i + 1 : i + 1 - DEMO_REDIS)); /* fits */
+        demo_site_name(p, i);
         if (!demo_site_choose_port(site, p, &prng)) {
             return err_set(err, "no free port on 127.0.0.1 between %d and %d", DEMO_PORT_FIRST,
                            DEMO_PORT_LAST);
@@ -157,9 +176,14 @@ struct demo_process *demo_site_monitor(struct demo_site *site, size_t i)
     return &site->processes[DEMO_REDIS + i];
 }
 
+struct demo_process *demo_site_router(struct demo_site *site)
+{
+    return site->plan.has_router ? &site->processes[DEMO_PROCESSES - 1] : NULL;
+}
+
 struct demo_process *demo_site_at(struct demo_site *site, const struct addr *at)
 {
-    for (size_t i = 0; i < DEMO_PROCESSES; i++) {
+    for (size_t i = 0; i < site->count; i++) {
         if (addr_same(&site->processes[i].at, at)) {
             return &site->processes[i];
         }
@@ -173,6 +197,11 @@ static void demo_site_path(const struct demo_process *p, const char *end, char p
 {
     int len = snprintf(path, DEMO_PATH_MAX, "%s/%s%s", p->site->dir, p->name, end);
     ASSERT(len > 0 && len < DEMO_PATH_MAX);
+}
+
+void demo_site_control_path(const struct demo_site *site, char path[DEMO_PATH_MAX])
+{
+    (void)snprintf(path, DEMO_PATH_MAX, "%s" DEMO_CONTROL, site->dir); /* fits: dir is half of it */
 }
 
 static bool demo_site_is_redis(const struct demo_process *p)
@@ -207,6 +236,22 @@ static void demo_site_monitor_conf(const struct demo_process *p, struct buf *out
     if (site->sentinel[0] == '\0') {
         buf_printf(out, "sentinel refused-after-milliseconds " DEMO_MASTER_NAME " %d\n",
                    DEMO_REFUSED_AFTER_MS);
+    }
+}
+
+/* Writes that may be done twice are asked again: the client's can be. */
+static void demo_site_router_conf(const struct demo_process *p, struct buf *out)
+{
+    const struct demo_site *site = p->site;
+    char control[DEMO_PATH_MAX];
+
+    demo_site_control_path(site, control);
+    buf_printf(out,
+               "master " DEMO_MASTER_NAME "\nlisten 127.0.0.1:%u\nhold %lldms\n"
+               "retry-writes idempotent\ncontrol \"%s\"\n",
+               (unsigned)p->at.port, (long long)site->plan.hold_ms, control);
+    for (size_t i = DEMO_REDIS; i < DEMO_REDIS + DEMO_MONITORS; i++) {
+        buf_printf(out, "sentinels 127.0.0.1:%u\n", (unsigned)site->processes[i].at.port);
     }
 }
 
@@ -262,36 +307,57 @@ static void demo_site_on_exit(void *ctx, const struct child_end *end)
     }
 }
 
+static void demo_site_conf(struct demo_process *p, struct buf *out)
+{
+    if (demo_site_is_redis(p)) {
+        demo_site_redis_conf(p, out);
+    } else if (p == demo_site_router(p->site)) {
+        demo_site_router_conf(p, out);
+    } else {
+        demo_site_monitor_conf(p, out);
+    }
+}
+
+/* Starts argv[0] with the rest as its arguments, so that it dies with us. */
+static struct child *demo_site_exec(struct demo_process *p, const char *const argv[DEMO_ARGS_MAX],
+                                    struct err *err)
+{
+    char log[DEMO_PATH_MAX];
+    char pid[DEMO_PID_TEXT_MAX];
+    const char *words[DEMO_ARGS_MAX + 6] = {p->site->self, "demo", "--as-child", pid, log};
+    struct child_plan plan = {.argv = words, .on_exit = demo_site_on_exit, .ctx = p};
+
+    demo_site_path(p, ".log", log);
+    (void)snprintf(pid, sizeof(pid), "%d", (int)getpid()); /* fits */
+    memcpy(&words[5], argv, DEMO_ARGS_MAX * sizeof(words[0]));
+    return child_start(p->site->loop, &plan, err);
+}
+
 bool demo_site_start(struct demo_process *process, struct err *err)
 {
     struct demo_site *site = process->site;
-    bool is_redis = demo_site_is_redis(process);
     char conf[DEMO_PATH_MAX];
-    char log[DEMO_PATH_MAX];
-    char pid[DEMO_PID_TEXT_MAX];
     struct buf text = {0};
 
     ASSERT(process->child == NULL);
     demo_site_path(process, ".conf", conf);
-    demo_site_path(process, ".log", log);
-    (void)snprintf(pid, sizeof(pid), "%d", (int)getpid()); /* fits */
-    if (is_redis) {
-        demo_site_redis_conf(process, &text);
-    } else {
-        demo_site_monitor_conf(process, &text);
-    }
+    demo_site_conf(process, &text);
     bool wrote = demo_site_write(conf, &text, err);
     buf_finish(&text);
     if (!wrote) {
         return false;
     }
-    const char *program = is_redis ? site->redis_server : site->sentinel;
-    const char *const server[] = {site->self, "demo", "--as-child", pid, log, program, conf, NULL};
-    const char *const own[] = {site->self, "demo",     "--as-child", pid, log,
-                               site->self, "sentinel", conf,         NULL};
-    struct child_plan plan = {
-        .argv = program[0] == '\0' ? own : server, .on_exit = demo_site_on_exit, .ctx = process};
-    process->child = child_start(site->loop, &plan, err);
+    const char *const redis[DEMO_ARGS_MAX] = {site->redis_server, conf};
+    const char *const other[DEMO_ARGS_MAX] = {site->sentinel, conf};
+    const char *const own[DEMO_ARGS_MAX] = {site->self, "sentinel", conf};
+    const char *const router[DEMO_ARGS_MAX] = {site->self, "router", "--config", conf};
+    const char *const *argv = site->sentinel[0] == '\0' ? own : other;
+    if (demo_site_is_redis(process)) {
+        argv = redis;
+    } else if (process == demo_site_router(site)) {
+        argv = router;
+    }
+    process->child = demo_site_exec(process, argv, err);
     return process->child != NULL || err_wrap(err, "%s", process->name);
 }
 
@@ -321,14 +387,14 @@ void demo_site_resume(struct demo_process *process)
 void demo_site_end(struct demo_site *site)
 {
     site->is_ending = true;
-    for (size_t i = 0; i < DEMO_PROCESSES; i++) {
+    for (size_t i = 0; i < site->count; i++) {
         demo_site_kill(&site->processes[i]);
     }
 }
 
 bool demo_site_is_empty(const struct demo_site *site)
 {
-    for (size_t i = 0; i < DEMO_PROCESSES; i++) {
+    for (size_t i = 0; i < site->count; i++) {
         if (site->processes[i].child != NULL) {
             return false;
         }

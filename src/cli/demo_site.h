@@ -13,14 +13,14 @@
 #include "loop/loop.h"
 
 /*
- * The processes of the demo: three redis-servers and three monitors, their directory and their
- * ports.
+ * The processes of the demo: three redis-servers, three monitors and a router, their directory and
+ * their ports.
  */
 enum {
     DEMO_REDIS = 3,
     DEMO_MONITORS = 3,
     DEMO_QUORUM = 2,
-    DEMO_PROCESSES = DEMO_REDIS + DEMO_MONITORS,
+    DEMO_PROCESSES = DEMO_REDIS + DEMO_MONITORS + 1, /* the router is the last */
     DEMO_NAME_MAX = 16,
     DEMO_PATH_MAX = 512, /* of a file in the directory */
 };
@@ -31,7 +31,7 @@ struct demo_site;
 
 struct demo_process {
     struct demo_site *site;
-    char name[DEMO_NAME_MAX]; /* "redis-1", "monitor-3" */
+    char name[DEMO_NAME_MAX]; /* "redis-1", "monitor-3", "router" */
     struct addr at;
     struct child *child; /* NULL: does not run */
     bool is_paused;
@@ -41,6 +41,8 @@ struct demo_process {
 struct demo_site_plan {
     msec_t down_after_ms;
     const char *monitors; /* NULL: holdfast itself */
+    bool has_router;
+    msec_t hold_ms; /* how long a request waits in the router for a master */
 };
 
 struct demo_site {
@@ -52,6 +54,7 @@ struct demo_site {
     char sentinel[PATH_MAX]; /* "" is holdfast itself */
     struct demo_janitor janitor;
     struct demo_process processes[DEMO_PROCESSES]; /* redis first, then the monitors */
+    size_t count;                                  /* of them: without the router one less */
     bool is_ending;
 
     /* A process ended that we did not kill. text is for people and lives only during the call. */
@@ -66,7 +69,11 @@ bool demo_site_prepare(struct demo_site *site, const struct demo_site_plan *plan
 
 struct demo_process *demo_site_redis(struct demo_site *site, size_t i);
 struct demo_process *demo_site_monitor(struct demo_site *site, size_t i);
+struct demo_process *demo_site_router(struct demo_site *site);                    /* or NULL */
 struct demo_process *demo_site_at(struct demo_site *site, const struct addr *at); /* or NULL */
+
+/* The router's control socket. */
+void demo_site_control_path(const struct demo_site *site, char path[DEMO_PATH_MAX]);
 
 /* Writes the configuration when there is none yet, and starts the process. */
 bool demo_site_start(struct demo_process *process, struct err *err) MUST_CHECK;

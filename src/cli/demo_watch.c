@@ -1,5 +1,6 @@
 #include "cli/demo_watch.h"
 
+#include <jansson.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -160,6 +161,110 @@ static void demo_watch_turn(struct demo_watch_poll *poll, const struct demo_proc
     }
 }
 
+/* ---- the router ---- */
+
+/* "127.0.0.1:6379" of a status; no address when it is something else. */
+static void demo_watch_addr_text(struct addr *at, const char *text)
+{
+    const char *colon = text == NULL ? NULL : strrchr(text, ':');
+    char host[DEMO_FIELD_MAX];
+
+    *at = (struct addr){0};
+    if (colon != NULL && (size_t)(colon - text) < sizeof(host)) {
+        memcpy(host, text, (size_t)(colon - text));
+        host[colon - text] = '\0';
+        demo_watch_addr(at, host, demo_watch_number(colon + 1));
+    }
+}
+
+static int64_t demo_watch_count(const json_t *counts, const char *name)
+{
+    return json_integer_value(json_object_get(counts, name));
+}
+
+static void demo_watch_read_router(struct demo_router_view *view, const json_t *status, msec_t now)
+{
+    const json_t *master = json_object_get(status, "master");
+    const json_t *counts = json_object_get(status, "counts");
+    const char *state = json_string_value(json_object_get(master, "state"));
+    struct addr at;
+
+    state = state == NULL ? "" : state;
+    demo_watch_addr_text(&at, json_string_value(json_object_get(master, "address")));
+    if (view->seen_ms == 0 || strcmp(view->state, state) != 0 || !addr_same(&view->master, &at)) {
+        text_cut(view->state, sizeof(view->state), state);
+        view->master = at;
+        view->seen_ms = now;
+    }
+    view->clients = demo_watch_count(counts, "clients");
+    view->held = demo_watch_count(counts, "held");
+    view->held_longest_ms = demo_watch_count(counts, "held_longest_ms");
+    view->retried =
+        demo_watch_count(counts, "retried_reads") + demo_watch_count(counts, "retried_writes");
+    view->has_majority = json_is_true(json_object_get(status, "has_majority"));
+}
+
+static void demo_watch_ask_router(void *ctx, struct conn *c)
+{
+    struct demo_watch *watch = ctx;
+
+    watch->control.is_waiting = true;
+    conn_write_text(c, "status\n");
+}
+
+static void demo_watch_on_status(void *ctx, struct conn *c, struct buf *in)
+{
+    struct demo_watch *watch = ctx;
+    const char *end = memchr(buf_data(in), '\n', in->len);
+    (void)c; /* the watch holds it */
+
+    if (end != NULL) {
+        size_t len = (size_t)(end - buf_data(in)) + 1;
+        json_t *status = json_loadb(buf_data(in), len, 0, NULL);
+        if (status != NULL) {
+            watch->control.answered_ms = loop_now(watch->site->loop);
+            demo_watch_read_router(&watch->router_view, status, watch->control.answered_ms);
+        }
+        json_decref(status);
+        buf_take(in, len);
+        watch->control.is_waiting = false;
+    }
+}
+
+static void demo_watch_on_control_end(void *ctx, struct conn *c, enum conn_end why,
+                                      const char *text)
+{
+    struct demo_watch *watch = ctx;
+
+    (void)c;
+    (void)why; /* it is tried again in the next turn of the timer, whatever it was */
+    (void)text;
+    watch->control = (struct demo_watch_control){0};
+}
+
+static void demo_watch_turn_router(struct demo_watch *watch)
+{
+    static const struct conn_handlers handlers = {.on_open = demo_watch_ask_router,
+                                                  .on_data = demo_watch_on_status,
+                                                  .on_end = demo_watch_on_control_end};
+    const struct demo_process *router = demo_site_router(watch->site);
+    struct demo_watch_control *control = &watch->control;
+    char path[DEMO_PATH_MAX];
+
+    if (router == NULL || router->child == NULL) {
+        return;
+    }
+    if (control->conn == NULL) {
+        demo_site_control_path(watch->site, path);
+        const struct conn_target to = {.unix_path = path, .timeout_ms = DEMO_CONNECT_MS};
+        control->conn = conn_connect(watch->site->loop, &to, &handlers, watch, /* err= */ NULL);
+    } else if (!control->is_waiting && conn_is_open(control->conn)) {
+        demo_watch_ask_router(watch, control->conn);
+    }
+}
+
+/* ---- the whole ---- */
+
 static void demo_watch_on_time(void *ctx)
 {
     struct demo_watch *watch = ctx;
@@ -172,6 +277,7 @@ static void demo_watch_on_time(void *ctx)
         demo_watch_turn(&watch->monitors[i], monitor, demo_watch_ask_monitor);
         demo_watch_turn(&watch->events[i], monitor, NULL);
     }
+    demo_watch_turn_router(watch);
     loop_timer_at(watch->timer, loop_now(watch->site->loop) + DEMO_POLL_MS);
 }
 
@@ -216,30 +322,37 @@ void demo_watch_finish(struct demo_watch *watch)
         demo_link_close(&watch->monitors[i].link);
         demo_link_close(&watch->events[i].link);
     }
+    conn_close(watch->control.conn);
+    watch->control = (struct demo_watch_control){0};
     loop_timer_destroy(watch->timer);
     watch->timer = NULL;
 }
 
 /* ---- looking ---- */
 
-static bool demo_watch_answers(const struct demo_watch_poll *poll)
+static bool demo_watch_is_lately(const struct demo_watch *watch, msec_t at_ms)
 {
-    return poll->answered_ms != 0 &&
-           loop_now(poll->link.loop) - poll->answered_ms < DEMO_SILENCE_MS;
+    return at_ms != 0 && loop_now(watch->site->loop) - at_ms < DEMO_SILENCE_MS;
 }
 
 const struct demo_node_view *demo_watch_node(struct demo_watch *watch, size_t i)
 {
     ASSERT(i < DEMO_REDIS);
-    watch->node_views[i].answers = demo_watch_answers(&watch->nodes[i]);
+    watch->node_views[i].answers = demo_watch_is_lately(watch, watch->nodes[i].answered_ms);
     return &watch->node_views[i];
 }
 
 const struct demo_monitor_view *demo_watch_monitor(struct demo_watch *watch, size_t i)
 {
     ASSERT(i < DEMO_MONITORS);
-    watch->monitor_views[i].answers = demo_watch_answers(&watch->monitors[i]);
+    watch->monitor_views[i].answers = demo_watch_is_lately(watch, watch->monitors[i].answered_ms);
     return &watch->monitor_views[i];
+}
+
+const struct demo_router_view *demo_watch_router(struct demo_watch *watch)
+{
+    watch->router_view.answers = demo_watch_is_lately(watch, watch->control.answered_ms);
+    return &watch->router_view;
 }
 
 static const char *demo_watch_monitor_doubt(struct demo_watch *watch, size_t i,
@@ -278,6 +391,21 @@ static const char *demo_watch_node_doubt(struct demo_watch *watch, size_t i,
     return NULL;
 }
 
+static const char *demo_watch_router_doubt(struct demo_watch *watch, const struct addr *master)
+{
+    const struct demo_router_view *view = demo_watch_router(watch);
+
+    if (demo_site_router(watch->site) == NULL) {
+        return NULL;
+    }
+    if (!view->answers) {
+        return "the router does not answer";
+    }
+    return strcmp(view->state, "open") == 0 && addr_same(&view->master, master)
+               ? NULL
+               : "the router does not use the master yet";
+}
+
 bool demo_watch_is_whole(struct demo_watch *watch, struct addr *master, const char **why_not)
 {
     struct addr at = watch->monitor_views[0].master;
@@ -289,6 +417,7 @@ bool demo_watch_is_whole(struct demo_watch *watch, struct addr *master, const ch
     for (size_t i = 0; i < DEMO_REDIS && doubt == NULL; i++) {
         doubt = demo_watch_node_doubt(watch, i, &at);
     }
+    doubt = doubt != NULL ? doubt : demo_watch_router_doubt(watch, &at);
     if (doubt == NULL) {
         *master = at;
     } else if (why_not != NULL) {

@@ -6,7 +6,6 @@
 #include "loop/conn.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,7 +110,6 @@ static void conn_on_task(void *ctx);
 struct conn *conn_make(struct loop *loop, int fd, bool is_unix)
 {
     struct conn *c = memory_zeroed(sizeof(*c));
-    int on = 1;
 
     c->magic = CONN_MAGIC;
     c->loop = loop;
@@ -121,9 +119,6 @@ struct conn *conn_make(struct loop *loop, int fd, bool is_unix)
     c->out_max_bytes = CONN_OUTPUT_MAX_BYTES;
     c->task.run = conn_on_task;
     c->task.ctx = c;
-    if (!is_unix) {
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* only slower without */
-    }
     int failed =
         event_assign(&c->read_event, loop->base, fd, EV_READ | EV_PERSIST, conn_on_readable, c) |
         event_assign(&c->write_event, loop->base, fd, EV_WRITE | EV_PERSIST, conn_on_writable, c);
@@ -412,6 +407,14 @@ size_t conn_pending_bytes(const struct conn *c)
     return c->out.len + (c->loop->corked == c ? c->loop->cork.len : 0);
 }
 
+void conn_keep_output(struct conn *c, bool keeps)
+{
+    c->keeps_output = keeps;
+    if (!keeps && c->out.len == 0) {
+        buf_finish(&c->out);
+    }
+}
+
 static void conn_flush(struct conn *c)
 {
     bool had_to_wait = c->is_writing;
@@ -420,12 +423,14 @@ static void conn_flush(struct conn *c)
     if (c->phase != CONN_PHASE_OPEN) {
         return;
     }
-    buf_take(&c->out, sent);
+    buf_drop(&c->out, sent);
     if (c->out.len > 0) {
         conn_watch_open(c);
         return;
     }
-    buf_finish(&c->out);
+    if (!c->keeps_output) {
+        buf_finish(&c->out);
+    }
     conn_watch_open(c);
     if (c->is_leaving) {
         conn_die(c);
@@ -457,18 +462,23 @@ void conn_close_after_flush(struct conn *c)
 
 /* ---- reading ---- */
 
-/* Shows what c->in holds and the len bytes in the loop's scratch. Only a rest is copied. */
+/* Shows what c->in holds and the len bytes in the loop's scratch. The shorter of the two is copied
+ * to the other. */
 static void conn_show(struct conn *c, size_t len)
 {
     struct buf fresh = {0};
     struct buf *in = &fresh;
+    size_t rest = c->in.len;
 
-    if (c->in.len > 0) {
+    if (rest > LOOP_FRONT_BYTES || rest > len) {
         buf_append(&c->in, c->loop->scratch, len);
         in = &c->in;
     } else {
+        char *begin = c->loop->scratch - rest;
+        memcpy(begin, buf_data(&c->in), rest);
+        buf_finish(&c->in);
         c->loop->scratch[len] = '\0';
-        buf_borrow(&fresh, c->loop->scratch, len);
+        buf_borrow(&fresh, begin, rest + len);
     }
     conn_cork(c);
     c->h->on_data(c->ctx, c, in);
@@ -494,7 +504,9 @@ static size_t conn_read(struct conn *c)
         return conn_tls_read(c, c->loop->scratch, LOOP_SCRATCH_BYTES);
     }
     ssize_t got = recv(c->fd, c->loop->scratch, LOOP_SCRATCH_BYTES, 0);
-    if (got == 0) {
+    if (got == 0 && c->h != NULL && c->h->on_half_close != NULL) {
+        c->is_half_closed = true;
+    } else if (got == 0) {
         conn_fail(c, CONN_CLOSED, "closed by the other side");
     } else if (got < 0 && errno != EAGAIN && errno != EINTR) {
         conn_fail_errno(c, errno);
@@ -507,12 +519,18 @@ static size_t conn_read(struct conn *c)
 static void conn_receive(struct conn *c)
 {
     bool show_rest = c->has_unread && c->in.len > 0;
+    bool has_enough = show_rest && c->ssl == NULL && c->in.len >= LOOP_SCRATCH_BYTES;
 
     c->has_unread = false;
-    size_t len = conn_read(c);
+    size_t len = has_enough ? 0 : conn_read(c);
     if ((len > 0 || show_rest) && c->h != NULL && c->phase != CONN_PHASE_DEAD) {
         conn_show(c, len);
     }
+    if (c->is_half_closed && c->phase == CONN_PHASE_OPEN && !c->is_paused && c->h != NULL) {
+        c->is_paused = true;
+        c->h->on_half_close(c->ctx, c);
+    }
+    c->is_half_closed = false;
     if (c->phase == CONN_PHASE_OPEN) {
         conn_watch_open(c);
         if (c->has_unread) {

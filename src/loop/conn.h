@@ -45,6 +45,10 @@ struct conn_handlers {
 
     /* All that had to wait in the output buffer was handed to the kernel. May be NULL. */
     void (*on_drain)(void *ctx, struct conn *c);
+
+    /* The other side sends no more, but may still read: all it sent was shown before, and reading
+     * is paused from now on (told again after a resume). NULL: it is the end, told by on_end. */
+    void (*on_half_close)(void *ctx, struct conn *c);
 };
 
 enum {
@@ -92,6 +96,10 @@ void conn_write_later(struct conn *c, const void *bytes, size_t len);
 void conn_writebuf(struct conn *c, struct buf *from); /* and empties from */
 size_t conn_pending_bytes(const struct conn *c);      /* written, not yet accepted by the kernel */
 
+/* Whether the output buffer keeps its memory when it is empty, as a busy connection wants it. Not
+ * (at first): an idle connection owns no buffer. */
+void conn_keep_output(struct conn *c, bool keeps);
+
 /* ---- reading ---- */
 
 /* No on_data until resumed, and no news of the other side closing. What on_data left is shown again
@@ -113,6 +121,14 @@ enum { CONN_FLUSH_MS = 10000 /* a reader that takes longer does not want its las
 bool conn_is_open(const struct conn *c); /* after on_open and not failed */
 bool conn_is_unix(const struct conn *c);
 bool conn_is_tls(const struct conn *c);
+
+/* What the kernel knows of the other side, also while reading is paused. */
+enum conn_peer {
+    CONN_PEER_THERE,
+    CONN_PEER_FINISHED, /* it sends no more; it may have closed, or may still read */
+    CONN_PEER_GONE,
+};
+enum conn_peer conn_peer(const struct conn *c);
 int conn_fd(const struct conn *c);
 struct loop *conn_loop(const struct conn *c);
 
@@ -132,6 +148,7 @@ struct listener_plan {
     int backlog;                 /* 0 is 511, as Redis */
     struct tls_context *tls;     /* must live as long as the listener */
     msec_t handshake_timeout_ms; /* TLS clients that stay silent; 0 is never */
+    int keepalive_seconds;       /* conn_set_keepalive() of all that are accepted; 0 is off */
     const int *shared_fd; /* a listening socket to accept from, which stays the caller's; at and
                              unix_path then only say what it is. NULL opens one */
 };

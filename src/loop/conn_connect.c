@@ -61,6 +61,9 @@ struct conn *conn_connect(struct loop *loop, const struct conn_target *to,
     if (fd < 0) {
         return NULL;
     }
+    if (!is_unix) {
+        conn_tune(fd, 0);
+    }
     struct conn *c = conn_make(loop, fd, is_unix);
     conn_set_handlers(c, h, ctx);
     if (to->tls != NULL && !conn_tls_attach(c, to->tls)) {

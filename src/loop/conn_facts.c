@@ -1,6 +1,7 @@
 /* Setting and looking: nothing here moves a byte. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include "loop/conn_inside.h"
 
@@ -18,22 +19,34 @@ void conn_set_limits(struct conn *c, size_t input_max_bytes, size_t output_max_b
     c->out_max_bytes = output_max_bytes;
 }
 
-void conn_set_keepalive(struct conn *c, int seconds)
+static void fd_set_keepalive(int fd, int seconds)
 {
     int on = seconds > 0;
     int every = seconds / 3 > 0 ? seconds / 3 : 1;
     int times = 3;
 
-    if (c->is_unix || c->fd < 0) {
-        return;
-    }
     /* a kernel that refuses one of these only notices a dead peer later */
-    (void)setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     if (on) {
-        (void)setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
-        (void)setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
-        (void)setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
     }
+}
+
+void conn_set_keepalive(struct conn *c, int seconds)
+{
+    if (!c->is_unix && c->fd >= 0) {
+        fd_set_keepalive(c->fd, seconds);
+    }
+}
+
+void conn_tune(int fd, int keepalive_seconds)
+{
+    int on = 1;
+
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* only slower without */
+    fd_set_keepalive(fd, keepalive_seconds);
 }
 
 bool conn_is_open(const struct conn *c)
@@ -54,6 +67,19 @@ bool conn_is_tls(const struct conn *c)
 int conn_fd(const struct conn *c)
 {
     return c->fd;
+}
+
+enum conn_peer conn_peer(const struct conn *c)
+{
+    struct pollfd look = {.fd = c->fd, .events = POLLRDHUP};
+
+    if (poll(&look, 1, 0) <= 0) {
+        return CONN_PEER_THERE;
+    }
+    if ((look.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) {
+        return CONN_PEER_GONE;
+    }
+    return (look.revents & POLLRDHUP) != 0 ? CONN_PEER_FINISHED : CONN_PEER_THERE;
 }
 
 struct loop *conn_loop(const struct conn *c)

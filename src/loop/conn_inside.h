@@ -43,7 +43,9 @@ struct conn {
     bool is_reading; /* read_event is added */
     bool is_writing; /* write_event is added */
     bool is_paused;
+    bool is_half_closed;  /* and on_half_close is to be told */
     bool is_flush_queued; /* out goes to the kernel at the end of the turn */
+    bool keeps_output;
     bool has_unread; /* look for input at the end of the turn without being told by the kernel */
     bool read_wants_write; /* TLS: reading goes on when the socket can be written */
     struct event read_event;
@@ -57,6 +59,10 @@ struct conn {
     enum conn_end why;           /* when FAILED */
     char text[CONN_TEXT_MAX];
 };
+
+/* TCP_NODELAY and conn_set_keepalive() for a socket, or for all that a listening one will accept:
+ * on Linux they are inherited, which saves each client five system calls. */
+void conn_tune(int fd, int keepalive_seconds);
 
 /* Takes fd over. Nothing is watched yet. */
 struct conn *conn_make(struct loop *loop, int fd, bool is_unix);

@@ -227,6 +227,9 @@ struct listener *listener_open(struct loop *loop, const struct listener_plan *pl
         l->unix_path = strdup(plan->unix_path);
         ASSERT(l->unix_path != NULL);
     }
+    if (!l->is_unix) {
+        conn_tune(fd, plan->keepalive_seconds);
+    }
     l->pause = loop_timer_create(loop, listener_on_pause_over, l);
     l->event = event_new(loop->base, fd, EV_READ | EV_PERSIST, listener_on_readable, l);
     if (l->event == NULL || event_add(l->event, NULL) != 0) {

@@ -200,7 +200,8 @@ struct loop *loop_create(struct err *err)
     loop->armed_ms = MSEC_NEVER;
     loop->now_is_stale = true;
     loop->tasks_end = &loop->tasks;
-    loop->scratch = memory_zeroed(LOOP_SCRATCH_BYTES + 1);
+    loop->scratch =
+        (char *)memory_zeroed(LOOP_FRONT_BYTES + LOOP_SCRATCH_BYTES + 1) + LOOP_FRONT_BYTES;
     (void)sigaction(SIGPIPE, &ignore, NULL); /* cannot fail for a signal that exists */
     event_set_log_callback(loop_on_libevent_log);
     if (!loop_open(loop, err)) {
@@ -240,7 +241,7 @@ void loop_destroy(struct loop *loop)
         event_base_free(loop->base);
     }
     buf_finish(&loop->cork);
-    free(loop->scratch);
+    free(loop->scratch - LOOP_FRONT_BYTES);
     free(loop);
 }
 

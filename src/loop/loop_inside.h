@@ -15,7 +15,10 @@ struct work_room;
 struct resolve_room;
 struct post_room;
 
-enum { LOOP_SCRATCH_BYTES = 64 * 1024 /* one read of any connection */ };
+enum {
+    LOOP_SCRATCH_BYTES = 64 * 1024, /* one read of any connection */
+    LOOP_FRONT_BYTES = 64 * 1024,   /* in front of it: what the last read left */
+};
 
 /* Something to call at the end of a turn. Zeroed memory with run and ctx set. */
 struct loop_task {
@@ -49,7 +52,7 @@ struct loop {
     struct resolve_room *resolve;
     struct post_room *post;
 
-    char *scratch;   /* LOOP_SCRATCH_BYTES and a '\0' */
+    char *scratch;   /* LOOP_SCRATCH_BYTES and a '\0', behind LOOP_FRONT_BYTES */
     struct buf cork; /* what the handler of corked has written so far */
     struct conn *corked;
 };

@@ -9,7 +9,10 @@
 #include "loop/log.h"
 #include "router/relay.h"
 
-enum { RING_FIRST = 16 };
+enum {
+    RING_FIRST = 16,
+    BACKEND_REST_MS = 500, /* without a request; then it keeps no memory for the next */
+};
 
 /* What Redis says when it did nothing: the request may be asked again, whatever it is. */
 static const char *const bounces_for_good[] = {"READONLY", "LOADING", "MASTERDOWN"};
@@ -41,6 +44,13 @@ static void backend_grow(struct backend *b)
     b->head = 0;
 }
 
+static void backend_note_life(struct backend *b)
+{
+    if (b->profile->target == TARGET_MASTER && backend_is_alive(b)) {
+        b->worker->master_alive_ms = worker_now(b->worker);
+    }
+}
+
 static struct flight *backend_push(struct backend *b)
 {
     if (b->count == b->capacity) {
@@ -51,6 +61,8 @@ static struct flight *backend_push(struct backend *b)
     b->used_at_ms = f->sent_at_ms;
     if (b->count == 1) { /* what it owes is owed from now */
         b->heard_at_ms = f->sent_at_ms;
+        backend_note_life(b);
+        conn_keep_output(b->conn, true);
         worker_tick_soon(b->worker);
     }
     return f;
@@ -122,6 +134,9 @@ void backend_lose(struct backend *b, const char *why)
     if (b->is_mid_reply && b->count > 0 && backend_flight(b, 0)->session != NULL) {
         session_close(backend_flight(b, 0)->session); /* half a reply cannot be taken back */
     }
+    if (b->phase == BACKEND_GONE) { /* it was that client's own, and went with it */
+        return;
+    }
     for (uint32_t i = 0; i < b->count; i++) {
         struct flight *f = backend_flight(b, i);
         if (f->session != NULL) {
@@ -187,8 +202,10 @@ static void backend_look_at_error(struct backend *b, const char *reply, size_t l
 static struct session *backend_reader(const struct backend *b)
 {
     const struct flight *head = backend_flight(b, 0);
+    bool is_unwanted = (head->flags & FLIGHT_QUIET) != 0 || head->session == NULL ||
+                       !session_wants_part(head->session, head);
 
-    return (head->flags & FLIGHT_QUIET) != 0 ? NULL : head->session;
+    return is_unwanted ? NULL : head->session;
 }
 
 static void backend_on_answer(struct backend *b, const char *reply, size_t len)
@@ -215,8 +232,11 @@ static void backend_on_answer(struct backend *b, const char *reply, size_t len)
     if (f.session != NULL) {
         session_on_reply(f.session, b, &f, buf_data(&b->log), reply, len);
     }
-    buf_take(&b->log, f.len);
+    buf_drop(&b->log, f.len);
     b->is_mid_reply = false;
+    if (b->worker->crowded_first != NULL && b->log.len < RELAY_LOG_MAX_BYTES / 2) {
+        worker_make_room(b->worker);
+    }
 }
 
 static enum frame_kind backend_frame_kind(const struct backend *b, const char *frame, size_t len)
@@ -303,8 +323,9 @@ static bool backend_on_frame(struct backend *b, const char *frame, size_t len, b
     if (b->is_shared && !b->is_retired && b->scan.largest_bulk > RELAY_OUT_HIGH_BYTES) {
         backend_give_up_sharing(b);
     }
-    if (backend_reader(b) != NULL) {
-        session_on_part(backend_reader(b), b, frame, len);
+    struct session *reader = backend_reader(b);
+    if (reader != NULL) {
+        session_on_part(reader, b, frame, len);
     }
     return true;
 }
@@ -350,6 +371,7 @@ static void backend_on_data(void *ctx, struct conn *conn, struct buf *in)
     (void)conn;
     bool was_silent = worker_now(b->worker) - b->heard_at_ms >= RELAY_SUSPECT_MS;
     b->heard_at_ms = worker_now(b->worker);
+    backend_note_life(b);
     while (b->phase != BACKEND_GONE && in->len > b->scanned && !b->is_paused) {
         if (!backend_take(b, in, &why) && b->phase != BACKEND_GONE) {
             backend_lose(b, why);
@@ -484,11 +506,20 @@ bool backend_is_alive(const struct backend *b)
     return b->phase == BACKEND_READY && !b->is_retired && backend_is_current(b);
 }
 
-bool backend_is_usable(const struct backend *b)
+static bool backend_answers(const struct backend *b)
 {
     return backend_is_alive(b) &&
-           (b->count == 0 || worker_now(b->worker) - b->heard_at_ms < RELAY_SUSPECT_MS) &&
-           b->log.len < RELAY_LOG_MAX_BYTES;
+           (b->count == 0 || worker_now(b->worker) - b->heard_at_ms < RELAY_SUSPECT_MS);
+}
+
+bool backend_is_usable(const struct backend *b)
+{
+    return backend_answers(b) && b->log.len < RELAY_LOG_MAX_BYTES;
+}
+
+bool backend_is_full(const struct backend *b)
+{
+    return backend_answers(b) && b->log.len >= RELAY_LOG_MAX_BYTES;
 }
 
 struct flight *backend_send(struct backend *b, struct session *s, const struct request *r,
@@ -577,9 +608,27 @@ static void backend_expire(struct backend *b, msec_t now_ms)
     }
 }
 
+/* Nothing is under way for a while: its buffers are not worth their memory. */
+static void backend_rest(struct backend *b, msec_t now_ms)
+{
+    if (now_ms - b->used_at_ms > BACKEND_REST_MS) {
+        buf_finish(&b->log);
+        conn_keep_output(b->conn, false);
+    }
+}
+
 void backend_check(struct backend *b, msec_t now_ms)
 {
+    if (b->count == 0 && b->phase == BACKEND_READY) {
+        backend_rest(b, now_ms);
+    }
     if (b->count == 0 || b->phase != BACKEND_READY) {
+        return;
+    }
+    if (b->count == 1 && b->owner != NULL && (b->owner->pins & PIN_STREAM) != 0 &&
+        conn_pending_bytes(b->conn) ==
+            0) { /* a request that its client has not ended: nothing is owed */
+        b->heard_at_ms = now_ms;
         return;
     }
     struct session *reader = backend_flight(b, 0)->session;

@@ -101,6 +101,19 @@ static bool greet_on_role(const struct backend *b, const struct resp_value *role
     return is_master || may_be_any;
 }
 
+/* A script runs, and only requests that end it are taken: one such waits for this connection.
+ * HELLO, which is answered even so, has told the role. */
+static bool greet_while_busy(struct backend *b, const struct resp_value *value)
+{
+    if (!resp_is(value, RESP_ERROR) || !resp_error_is(value, "BUSY") || b->owner == NULL ||
+        b->owner->pins != 0 || !b->is_hello_master) {
+        return false;
+    }
+    b->is_busy = true;
+    b->is_dirty = true; /* what it did not answer may be undone: the database */
+    return true;
+}
+
 static bool greet_on_value(struct backend *b, enum greeting greeting,
                            const struct resp_value *value, const char *reply, size_t len,
                            const char **why)
@@ -121,6 +134,9 @@ static bool greet_on_value(struct backend *b, enum greeting greeting,
         return greet_on_hello(b, value, reply, len);
     case GREETING_SELECT:
         *why = "the database was refused";
+        if (greet_while_busy(b, value)) {
+            return true;
+        }
         if (is_error) {
             return greet_refused(b->profile, reply, len);
         }
@@ -131,7 +147,7 @@ static bool greet_on_value(struct backend *b, enum greeting greeting,
     case GREETING_SETNAME:
         return true; /* only for those who look at CLIENT LIST */
     case GREETING_ROLE:
-        return greet_on_role(b, value, why);
+        return greet_while_busy(b, value) || greet_on_role(b, value, why);
     }
     UNREACHABLE("a greeting nobody sends");
 }

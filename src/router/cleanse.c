@@ -65,7 +65,7 @@ static bool database_is_spared(const struct worker *w, int database)
 void cleanse_note(struct session *s, const struct request *r)
 {
     struct worker *w = s->worker;
-    struct noting noting = {.session = s, .now_ms = worker_now(w)};
+    struct noting noting = {.session = s, .now_ms = w->master_alive_ms};
 
     if (w->journal == NULL || s->endpoint->target != TARGET_MASTER ||
         !command_is_write(r->command, r->bytes, r->len)) {
@@ -172,7 +172,7 @@ void cleanse_begin(struct worker *w)
         return;
     }
     w->has_missed = false;
-    size_t keys = journal_drain(w->journal, worker_now(w), cleanse_flush, cleanse_key, w);
+    size_t keys = journal_drain(w->journal, w->master_alive_ms, cleanse_flush, cleanse_key, w);
     for (struct cleanse *c = w->cleanses; c != NULL; c = c->next) {
         cleanse_end_unlink(c);
         if (c->backend != NULL) { /* from before: what it was told is told again with the rest */

@@ -112,17 +112,31 @@ static void profile_free(struct profile *p)
 
 /* ---- its shared backends ---- */
 
+/* Two to the master; to replicas one for each, so that all have a part. */
+static size_t profile_slots(const struct profile *p)
+{
+    size_t replicas = p->worker->route.replicas_count;
+
+    if (p->target == TARGET_MASTER || replicas <= RELAY_SHARED_MAX) {
+        return RELAY_SHARED_MAX;
+    }
+    return replicas < RELAY_SHARED_SLOTS ? replicas : RELAY_SHARED_SLOTS;
+}
+
 struct backend *profile_shared(struct profile *p)
 {
     struct backend *best = NULL;
-    size_t slot = RELAY_SHARED_MAX;
+    size_t slots = profile_slots(p);
+    size_t slot = slots;
     bool is_opening = false;
     bool spreads = p->target == TARGET_REPLICAS;
+    size_t first = spreads ? p->next_shared++ : 0; /* of equals another each time */
 
-    for (size_t i = 0; i < RELAY_SHARED_MAX; i++) {
-        struct backend *b = p->shared[i];
+    for (size_t i = 0; i < slots; i++) {
+        size_t at = (first + i) % slots;
+        struct backend *b = p->shared[at];
         if (b == NULL) {
-            slot = slot == RELAY_SHARED_MAX ? i : slot;
+            slot = slot == slots ? at : slot;
         } else if (b->phase == BACKEND_CONNECTING) {
             is_opening = true;
         } else if (backend_is_usable(b) && (best == NULL || b->count < best->count)) {
@@ -130,13 +144,28 @@ struct backend *profile_shared(struct profile *p)
         }
     }
     bool wants_one = best == NULL || best->count >= PROFILE_BUSY || spreads;
-    if (wants_one && slot < RELAY_SHARED_MAX && !is_opening) {
+    if (wants_one && slot < slots && !is_opening) {
+        p->next_replica = spreads ? slot : p->next_replica;
         p->shared[slot] = backend_open(p, NULL);
         if (p->shared[slot] != NULL) {
             p->shared[slot]->is_shared = true;
         }
     }
     return best;
+}
+
+bool profile_is_full(const struct profile *p)
+{
+    bool is_full = false;
+
+    for (size_t i = 0; i < COUNT_OF(p->shared); i++) {
+        const struct backend *b = p->shared[i];
+        if (b != NULL && backend_is_usable(b)) {
+            return false;
+        }
+        is_full = is_full || (b != NULL && backend_is_full(b));
+    }
+    return is_full;
 }
 
 /* ---- those of their own ---- */
@@ -176,7 +205,7 @@ void profile_give_idle(struct profile *p, struct backend *b)
 
 void profile_forget(struct profile *p, struct backend *b)
 {
-    for (size_t i = 0; i < RELAY_SHARED_MAX; i++) {
+    for (size_t i = 0; i < RELAY_SHARED_SLOTS; i++) {
         if (p->shared[i] == b) {
             p->shared[i] = NULL;
         }
@@ -199,7 +228,7 @@ static void profile_tidy_backends(struct profile *p, msec_t now_ms)
 {
     static const char ping[] = "*1\r\n$4\r\nPING\r\n";
 
-    for (size_t i = 0; i < RELAY_SHARED_MAX; i++) {
+    for (size_t i = 0; i < RELAY_SHARED_SLOTS; i++) {
         struct backend *b = p->shared[i];
         if (b != NULL && b->phase == BACKEND_READY && b->count == 0 &&
             now_ms - b->used_at_ms > RELAY_KEEPALIVE_MS) {
@@ -227,7 +256,7 @@ static bool profile_has_backends(const struct profile *p)
 
 static void profile_close_backends(struct profile *p)
 {
-    for (size_t i = 0; i < RELAY_SHARED_MAX; i++) {
+    for (size_t i = 0; i < RELAY_SHARED_SLOTS; i++) {
         if (p->shared[i] != NULL && p->shared[i]->count == 0) {
             backend_close(p->shared[i]);
         }

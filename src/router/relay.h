@@ -31,6 +31,7 @@
 
 enum {
     RELAY_SHARED_MAX = 2,           /* connections that requests of many share, for each profile */
+    RELAY_SHARED_SLOTS = 8,         /* the same to replicas: one for each, so many are served */
     RELAY_IDLE_MAX = 16,            /* connections of their own that wait for the next user */
     RELAY_IDLE_MS = 10000,          /* and how long */
     RELAY_KEEPALIVE_MS = 15000,     /* an idle shared connection is asked PING: Redis' timeout */
@@ -47,7 +48,8 @@ enum {
     RELAY_SUSPECT_MS = 100,     /* a backend silent for so long gets nothing new */
     RELAY_SILENT_MAX_MS = 60000, /* no script and no SORT is given longer than this */
     RELAY_CONNECT_MS = 1000,
-    RELAY_TICK_MS = 10,          /* the grain of all waiting */
+    RELAY_CLIENT_KEEPALIVE_S = 300, /* as Redis' tcp-keepalive */
+    RELAY_TICK_MS = 10,             /* the grain of all waiting */
     RELAY_SLOW_READER_MS = 1000, /* a client that reads nothing so long while others wait for it */
     RELAY_AUTH_TRUST_MS = 10000, /* a password proved so lately is not asked again */
     RELAY_REFUSAL_MS = 1000,     /* a wrong password or database is not asked again so soon */
@@ -85,7 +87,7 @@ struct profile {
     enum resp_version version;
     int database;
     size_t sessions;
-    struct backend *shared[RELAY_SHARED_MAX];
+    struct backend *shared[RELAY_SHARED_SLOTS];
     struct backend *idle; /* of their own, in nobody's use */
     size_t idle_count;
     msec_t retry_at_ms; /* no attempt to connect before */
@@ -96,6 +98,7 @@ struct profile {
     struct buf info;  /* INFO as it was at info_at_ms */
     msec_t info_at_ms;
     size_t next_replica;
+    size_t next_shared;
     struct backend *prover; /* greets with the password of a client that waits for the answer */
 };
 
@@ -124,6 +127,7 @@ struct flight {
     uint16_t flags;
     uint16_t replies; /* frames still to come: SUBSCRIBE a b c answers three times */
     int32_t select;   /* the database that +OK makes the session's; -1 */
+    uint32_t queued;  /* of EXEC: the requests of its transaction */
     msec_t sent_at_ms;
     int64_t begun_at_us;
 };
@@ -139,11 +143,12 @@ struct backend {
     uint64_t generation;   /* of the route it was opened for */
     struct session *owner; /* a connection of its own; NULL: shared, or idle */
     bool is_shared;
-    bool is_retired;                        /* takes nothing new; closed when it has answered all */
-    bool is_dirty;                          /* carries state of its last owner: not for another */
-    bool is_paused;                         /* its reader is slow */
-    bool is_mid_reply;                      /* a part of the head's reply was passed on */
-    bool part_is_push;                      /* that part is of a push, which answers nothing */
+    bool is_retired;   /* takes nothing new; closed when it has answered all */
+    bool is_dirty;     /* carries state of its last owner: not for another */
+    bool is_busy;      /* greeted while a script ran: good for nothing but to kill that */
+    bool is_paused;    /* its reader is slow */
+    bool is_mid_reply; /* a part of the head's reply was passed on */
+    bool part_is_push; /* that part is of a push, which answers nothing */
     uint8_t greetings[RELAY_GREETINGS_MAX]; /* enum greeting: what was asked, in order */
     uint8_t greetings_count;
     uint8_t greetings_at; /* the next to be answered */
@@ -167,6 +172,7 @@ enum session_wait {
     WAIT_NOT,
     WAIT_DRAIN,  /* until nothing is in flight */
     WAIT_MASTER, /* held: until there is a backend, or the hold runs out */
+    WAIT_ROOM,   /* until the shared connections have answered some of what they carry */
     WAIT_READER, /* until the client has read what waits for it, or the backend took what it sends
                   */
 };
@@ -194,6 +200,8 @@ struct session {
     struct session *previous;
     struct session *next_ready; /* to go on in the next turn */
     bool is_ready;
+    struct session *next_crowded; /* in worker->crowded_first */
+    bool is_crowded;
     struct session *next_held;
     struct session *previous_held;
     struct worker *worker;
@@ -223,13 +231,14 @@ struct session {
     uint32_t redo_count;
     struct buf bounced; /* those of the requests in flight that will be asked again */
     uint32_t bounced_count;
-    uint8_t wait;       /* enum session_wait */
-    bool is_held;       /* in worker->held */
-    bool is_soft;       /* its hold ran out: answered at once until there is a master */
-    bool is_swallowing; /* the rest of a streamed request whose backend is gone */
-    msec_t begun_at_ms; /* of the request that is not complete; 0 is none */
-    msec_t held_at_ms;  /* since when its oldest request waits; 0 is not */
-    msec_t retry_at_ms; /* held: not before */
+    uint32_t bounced_quiet; /* of them those whose answers the client does not want */
+    uint8_t wait;           /* enum session_wait */
+    bool is_held;           /* in worker->held */
+    bool is_soft;           /* its hold ran out: answered at once until there is a master */
+    bool is_swallowing;     /* the rest of a streamed request whose backend is gone */
+    msec_t begun_at_ms;     /* of the request that is not complete; 0 is none */
+    msec_t held_at_ms;      /* since when its oldest request waits; 0 is not */
+    msec_t retry_at_ms;     /* held: not before */
     msec_t accepted_at_ms;
     msec_t active_at_ms;
     msec_t long_until_ms; /* it got a long reply: its next ones are not to stall others */
@@ -244,6 +253,7 @@ struct session {
     bool is_lost_tx_open;      /* a transaction was open at that place */
     uint64_t wrote_generation; /* the route its last write went by; 0: it wrote nothing */
     int32_t tx_select;         /* SELECT queued in MULTI; -1 */
+    uint32_t tx_queued;        /* requests since MULTI */
     const struct command *stream_command;
     struct subscriptions *subscriptions;
     struct buf tracking; /* the CLIENT TRACKING ON request, to be repeated */
@@ -288,6 +298,8 @@ struct worker {
     struct session *held_last;
     struct session *ready_first;
     struct session **ready_end;
+    struct session *crowded_first; /* those in WAIT_ROOM */
+    struct session **crowded_end;
     struct session *dead_sessions; /* freed in the next turn: a caller may still hold them */
     struct backend *dead_backends;
     struct loop_timer *turn;
@@ -300,6 +312,8 @@ struct worker {
     struct identity *own;     /* the router's own at Redis */
     int databases_known;      /* 0 .. this - 1 are there */
     struct journal *journal;  /* NULL without --cache */
+    msec_t master_alive_ms;   /* it answered, or was asked owing nothing: the journal's clock, which
+                                 stands still while there is no master, however long that is */
     struct cleanse *cleanses; /* databases that are being put right */
     bool has_missed;          /* a write was answered as a miss: to be put right too */
     struct loop_timer *tick;
@@ -339,8 +353,9 @@ enum verdict {
 void session_accept(void *ctx, struct conn *conn); /* ctx is the endpoint's row */
 void session_close(struct session *session);       /* at once */
 void session_close_after_flush(struct session *session);
-void session_free(struct session *session);   /* of a closed one, by the worker */
-void session_resume(struct session *session); /* by the worker: its turn to go on */
+void session_free(struct session *session);              /* of a closed one, by the worker */
+void session_resume(struct session *session);            /* by the worker: its turn to go on */
+bool session_head_blocks(const struct session *session); /* its oldest request may wait long */
 void session_go_on(struct session *session); /* what it waited for may be there: in the next turn */
 enum verdict session_wait_for(struct session *session, enum session_wait what); /* REQUEST_WAITS */
 struct session *session_by_id(struct worker *worker, uint64_t id);              /* NULL: none */
@@ -369,8 +384,8 @@ struct profile *session_profile(struct session *session);
 void session_leave_backend(struct session *session); /* gives its own back when nothing pins it */
 void session_drop_backend(struct session *session);  /* closes its own; nothing may be in flight */
 
-/* After a failover: what is pinned (subscriptions, tracking, MONITOR) gets a connection again. Called
- * without one, and once when the one that was opened is ready. */
+/* After a failover: what is pinned (subscriptions, tracking, MONITOR) gets a connection again.
+ * Called without one, and once when the one that was opened is ready. */
 void session_restore_own(struct session *session);
 
 /* ---- session_hold.c: waiting for a master ---- */
@@ -390,6 +405,8 @@ void session_answer_down(struct session *session, const struct request *request)
  * request. */
 void session_on_reply(struct session *session, struct backend *backend, const struct flight *flight,
                       const char *request, const char *reply, size_t len);
+/* Whether a part of the reply to flight may be passed on: not when it will be asked again. */
+bool session_wants_part(struct session *session, const struct flight *flight);
 void session_on_part(struct session *session, struct backend *backend, const char *part,
                      size_t len);
 
@@ -458,6 +475,7 @@ bool backend_is_alive(const struct backend *backend);
 
 /* And not suspected of hanging, nor full: may be given the request of anybody. */
 bool backend_is_usable(const struct backend *backend);
+bool backend_is_full(const struct backend *backend);    /* it would be usable, but for that */
 bool backend_is_current(const struct backend *backend); /* of the route that stands */
 
 /* Appends a request; session may be NULL (FLIGHT_OURS). Returns its flight, good until the next. */
@@ -501,6 +519,7 @@ void profile_put(struct profile *profile); /* NULL is allowed */
 
 /* A usable shared backend with the least to do; NULL: one is being opened, if that makes sense. */
 struct backend *profile_shared(struct profile *profile);
+bool profile_is_full(const struct profile *profile); /* none is usable, for want of room only */
 struct backend *profile_take_idle(struct profile *profile);
 void profile_give_idle(struct profile *profile, struct backend *backend);
 void profile_forget(struct profile *profile, struct backend *backend);
@@ -513,6 +532,10 @@ msec_t worker_now(const struct worker *worker);
 void worker_bury_backend(struct worker *worker, struct backend *backend);
 void worker_bury_session(struct worker *worker, struct session *session);
 void worker_session_ready(struct worker *worker, struct session *session);
+
+/* In WAIT_ROOM until worker_make_room(), which lets all who wait look again. */
+enum verdict worker_session_crowded(struct worker *worker, struct session *session);
+void worker_make_room(struct worker *worker);
 void worker_tick_soon(struct worker *worker); /* something waits: see that the ticks run */
 void worker_trouble(struct worker *worker);   /* the master is lost: tell the control thread */
 bool worker_can_serve(const struct worker *worker, enum target target); /* a route, put right */

@@ -4,6 +4,7 @@
  */
 #include "router/router.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,7 +13,10 @@
 #include "loop/log.h"
 #include "router/worker.h"
 
-enum { ROUTER_TLS_MAX = 64 /* reloads whose old contexts are kept: connections still use them */ };
+enum {
+    ROUTER_TLS_MAX = 64, /* reloads whose old contexts are kept: connections still use them */
+    ROUTER_SPARE_BYTES = 8 << 20, /* freed memory that each thread keeps: see RELAY_LOG_MAX_BYTES */
+};
 
 struct router {
     struct loop *loop;
@@ -182,6 +186,10 @@ struct router *router_open(struct loop *loop, const struct router_conf *conf,
 {
     struct router *r = memory_zeroed(sizeof(*r));
 
+    /* The buffers of large requests come and go: memory is not given to the kernel and taken back
+     * for each. Where the allocator does not know this it is only slower. */
+    (void)mallopt(M_TRIM_THRESHOLD, ROUTER_SPARE_BYTES);
+    (void)mallopt(M_MMAP_THRESHOLD, ROUTER_SPARE_BYTES);
     r->loop = loop;
     r->conf = *conf;
     r->started_at_ms = loop_now(loop);

@@ -121,6 +121,9 @@ static void session_detach(struct session *s)
 
     ASSERT(!s->is_gone);
     session_unhold(s);
+    if (s->is_crowded) {
+        worker_make_room(s->worker);
+    }
     session_unlink(s);
     s->is_gone = true;
     s->backend = NULL;
@@ -229,24 +232,29 @@ static enum verdict session_redo_one(struct session *s)
                                       .bulk_bytes_max = RESP_SCAN_BULK_MAX,
                                       .inline_bytes_max = RESP_INLINE_BYTES_MAX};
     const char *bytes = buf_data(&s->redo);
+    size_t is_quiet = bytes[0] == '~'; /* a mark of one byte in front of it */
+    uint8_t mode = s->reply_mode;
     size_t len = 0;
     struct request r;
 
     if (bytes[0] == '=') {
         return session_redo_reply(s);
     }
-    enum resp_status status = resp_scan_request(&scan, bytes, s->redo.len, &limits, &len);
+    enum resp_status status =
+        resp_scan_request(&scan, bytes + is_quiet, s->redo.len - is_quiet, &limits, &len);
     ASSERT(status == RESP_READY);
-    request_read(&r, bytes, len, scan.argc);
+    request_read(&r, bytes + is_quiet, len, scan.argc);
     r.is_redo = true;
-    if (session_dispatch(s, &r) == REQUEST_WAITS) {
-        return REQUEST_WAITS;
+    s->reply_mode = is_quiet && mode == REPLY_ON ? REPLY_SKIP_NEXT : mode;
+    enum verdict verdict = session_dispatch(s, &r);
+    if (is_quiet) {
+        s->reply_mode = mode;
     }
-    if (!s->is_gone) {
+    if (verdict == REQUEST_TAKEN && !s->is_gone) {
         s->redo_count--;
-        buf_take(&s->redo, len);
+        buf_take(&s->redo, is_quiet + len);
     }
-    return REQUEST_TAKEN;
+    return verdict;
 }
 
 /* ---- requests too long to be seen whole ---- */
@@ -276,8 +284,8 @@ static enum verdict session_stream_begin(struct session *s, struct request *r)
         s->is_swallowing = true;
         return REQUEST_TAKEN;
     }
-    if (s->in_flight > 0 && b->owner != s) {
-        return session_wait_for(s, WAIT_DRAIN);
+    if (s->in_flight > 0 && (b->owner != s || (s->pins & PIN_MULTI) == 0)) {
+        return session_wait_for(s, WAIT_DRAIN); /* what could have to be asked again comes first */
     }
     b = session_own_backend(s);
     bool must_wait = b == NULL || (s->worker->route.state == ROUTE_HOLD_WRITES &&
@@ -291,9 +299,9 @@ static enum verdict session_stream_begin(struct session *s, struct request *r)
     f->flags |= (r->command->flags & COMMAND_WRITES) != 0 ? FLIGHT_WRITES : 0;
     f->begun_at_us = loop_usec();
     f->flags |= (s->pins & PIN_MULTI) != 0 ? FLIGHT_IN_TX : 0;
+    s->tx_queued++;
     if (s->reply_mode != REPLY_ON) {
         f->flags |= FLIGHT_QUIET;
-        s->reply_mode = s->reply_mode == REPLY_SKIP_NEXT ? REPLY_ON : s->reply_mode;
     }
     s->in_flight++;
     s->pins |= (uint16_t)pin | PIN_STREAM;
@@ -321,7 +329,13 @@ static enum verdict session_long(struct session *s, struct buf *in)
                    ? session_bad(s, "holdfast: a request of this kind may not be so long")
                    : REQUEST_WAITS;
     }
-    return session_stream_begin(s, &r);
+    bool skips = s->reply_mode == REPLY_SKIP_NEXT;
+    s->reply_mode = skips ? REPLY_SKIP_NOW : s->reply_mode;
+    enum verdict verdict = session_stream_begin(s, &r);
+    if (skips) {
+        s->reply_mode = verdict == REQUEST_TAKEN ? REPLY_ON : REPLY_SKIP_NEXT;
+    }
+    return verdict;
 }
 
 /* Passes on what is there of a long request. */
@@ -444,6 +458,14 @@ static void session_pump(struct session *s, struct buf *in)
     }
 }
 
+bool session_head_blocks(const struct session *s)
+{
+    const struct backend *b = s->backend;
+
+    return b != NULL && b->owner == s && b->count > 0 &&
+           b->ring[b->head & (b->capacity - 1)].command->class == COMMAND_BLOCKING;
+}
+
 void session_resume(struct session *s)
 {
     if (s->is_gone) {
@@ -453,7 +475,7 @@ void session_resume(struct session *s)
         session_restore_own(s);
     }
     session_pump(s, NULL);
-    if (!s->is_gone && s->wait == WAIT_NOT) {
+    if (!s->is_gone && s->wait == WAIT_NOT) { /* of one that is closing: it is told so again */
         conn_resume_read(s->conn);
     }
 }
@@ -470,6 +492,21 @@ static void session_on_data(void *ctx, struct conn *conn, struct buf *in)
     session_pump(s, in);
     if (before > in->len) {
         COUNT_ADD(s->worker, bytes_in, before - in->len);
+    }
+}
+
+/* A client that has said all waits for its answers, as `echo PING | nc` does; but who is blocked,
+ * or listens, has gone for Redis. */
+static void session_on_half_close(void *ctx, struct conn *conn)
+{
+    struct session *s = ctx;
+
+    (void)conn;
+    bool is_answered = s->in_flight == 0 && s->redo_count == 0 && !s->is_held;
+    if (is_answered || session_head_blocks(s)) {
+        session_close_after_flush(s);
+    } else {
+        s->is_closing = true;
     }
 }
 
@@ -498,8 +535,10 @@ static void session_on_drain(void *ctx, struct conn *conn)
     }
 }
 
-static const struct conn_handlers session_handlers = {
-    .on_data = session_on_data, .on_end = session_on_end, .on_drain = session_on_drain};
+static const struct conn_handlers session_handlers = {.on_data = session_on_data,
+                                                      .on_end = session_on_end,
+                                                      .on_drain = session_on_drain,
+                                                      .on_half_close = session_on_half_close};
 
 static bool session_is_welcome(struct worker *w, struct conn *conn)
 {
@@ -550,7 +589,4 @@ void session_accept(void *ctx, struct conn *conn)
     COUNT_ADD(w, clients_total, 1);
     conn_set_limits(conn, RELAY_REQUEST_MAX_BYTES + RELAY_STREAM_BYTES, RELAY_OUT_MAX_BYTES);
     conn_set_handlers(conn, &session_handlers, s);
-    if (!conn_is_unix(conn)) {
-        conn_set_keepalive(conn, 300);
-    }
 }

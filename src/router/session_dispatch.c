@@ -26,6 +26,14 @@ struct profile *session_profile(struct session *s)
     return s->profile;
 }
 
+static void session_restore_on(struct session *s, struct backend *b)
+{
+    if ((s->pins & pins_that_last) != 0) {
+        session_restore(s, b);
+        b->is_dirty = true;
+    }
+}
+
 struct backend *session_own_backend(struct session *s)
 {
     struct profile *p = session_profile(s);
@@ -42,6 +50,7 @@ struct backend *session_own_backend(struct session *s)
     if (b != NULL) {
         b->owner = s;
         s->backend = b;
+        session_restore_on(s, b); /* before anything is sent on it */
         return b;
     }
     s->backend = backend_open(p, s);
@@ -85,10 +94,12 @@ void session_restore_own(struct session *s)
     if ((s->pins & pins_that_last) == 0) {
         return;
     }
+    bool was_opened = s->backend != NULL; /* and is ready now; else one that idled was taken */
     struct backend *b = session_own_backend(s);
     if (b != NULL) {
-        session_restore(s, b);
-        b->is_dirty = true;
+        if (was_opened) {
+            session_restore_on(s, b);
+        }
         if (s->held_at_ms == 0) { /* only this waited */
             session_unhold(s);
         }
@@ -122,7 +133,6 @@ static void session_sent(struct session *s, const struct request *r, struct flig
     s->in_flight++;
     if (s->reply_mode != REPLY_ON) {
         f->flags |= FLIGHT_QUIET;
-        s->reply_mode = s->reply_mode == REPLY_SKIP_NEXT ? REPLY_ON : s->reply_mode;
     }
     if (s->is_held || s->held_at_ms != 0) {
         session_unhold(s);
@@ -142,6 +152,7 @@ static void session_sent(struct session *s, const struct request *r, struct flig
 /* Redis refuses this client's password or database. */
 static enum verdict session_refused(struct session *s, const struct profile *p)
 {
+    session_unhold(s);
     session_error(s, "%s", p->refusal);
     return REQUEST_TAKEN;
 }
@@ -165,6 +176,20 @@ static enum verdict session_info_copy(struct session *s, const struct request *r
     return REQUEST_WAITS;
 }
 
+/* One of its own that was asked for, and is not needed any more: what needed it was answered
+ * without a master. */
+static void session_forsake_own(struct session *s)
+{
+    struct backend *b = s->backend;
+
+    session_leave_backend(s);
+    if (s->backend != NULL) { /* still connecting */
+        s->backend = NULL;
+        backend_forget_session(b, s);
+        backend_close(b);
+    }
+}
+
 enum verdict session_send_shared(struct session *s, const struct request *r)
 {
     struct backend *b = s->backend;
@@ -174,7 +199,11 @@ enum verdict session_send_shared(struct session *s, const struct request *r)
             b->profile != session_profile(s)) {
             return session_wait_for(s, WAIT_DRAIN);
         }
-        if (request_is_barred(s, r) || !backend_is_usable(b)) {
+        bool is_barred = request_is_barred(s, r);
+        if (!is_barred && backend_is_full(b)) {
+            return session_wait_for(s, WAIT_DRAIN);
+        }
+        if (is_barred || !backend_is_usable(b)) {
             return session_hold(s, r);
         }
     } else {
@@ -192,9 +221,13 @@ enum verdict session_send_shared(struct session *s, const struct request *r)
         if (b == NULL && profile_is_refused(p)) {
             return session_refused(s, p);
         }
+        if (b == NULL && !is_barred && profile_is_full(p)) {
+            return worker_session_crowded(s->worker, s);
+        }
         if (b == NULL) {
             return session_hold(s, r);
         }
+        session_forsake_own(s);
         s->backend = b;
     }
     session_sent(s, r, backend_send(b, s, r, 0));
@@ -232,13 +265,29 @@ static bool session_is_served(const struct session *s, const struct request *r)
     return worker_can_serve(s->worker, s->endpoint->target) && !request_is_barred(s, r);
 }
 
+/* The answers to a transaction and to (un)subscribing are passed on as they come, and SELECT counts
+ * once it is done. So nothing may be in flight before them that could have to be asked again: it
+ * would come after them. */
+static bool session_must_land(const struct session *s, const struct request *r)
+{
+    if (s->in_flight == 0) {
+        return false;
+    }
+    const struct flight *last = backend_last_flight(s->backend);
+    if (r->command->class == COMMAND_PUBSUB) {
+        return last->command->class != COMMAND_PUBSUB;
+    }
+    return (r->command->id == COMMAND_MULTI || r->command->id == COMMAND_SELECT) &&
+           (s->pins & PIN_MULTI) == 0 && (last->flags & FLIGHT_IN_TX) == 0;
+}
+
 enum verdict session_send_own(struct session *s, const struct request *r, unsigned pin,
                               unsigned flight_flags)
 {
     struct backend *b = s->backend;
     uint16_t replies = 1;
 
-    if (s->in_flight > 0 && b->owner != s) {
+    if (s->in_flight > 0 && (b->owner != s || session_must_land(s, r))) {
         return session_wait_for(s, WAIT_DRAIN);
     }
     if (s->in_flight >= RELAY_SESSION_FLIGHTS) {
@@ -255,6 +304,13 @@ enum verdict session_send_own(struct session *s, const struct request *r, unsign
     if (b == NULL) {
         return session_hold(s, r);
     }
+    if (b->is_busy && r->command->class != COMMAND_ADMINISTRATIVE) {
+        if (s->in_flight > 0) {
+            return session_wait_for(s, WAIT_DRAIN);
+        }
+        session_drop_backend(s);
+        return session_hold(s, r);
+    }
     if (r->command->class == COMMAND_PUBSUB && !session_subscribing(s, r, &replies)) {
         return REQUEST_TAKEN;
     }
@@ -263,6 +319,8 @@ enum verdict session_send_own(struct session *s, const struct request *r, unsign
     }
     struct flight *f = backend_send(b, s, r, flight_flags);
     f->replies = replies;
+    f->queued = s->tx_queued;
+    s->tx_queued = pin == PIN_MULTI ? 0 : s->tx_queued + 1;
     s->pins |= (uint16_t)pin;
     if ((pin & (pins_that_last)) != 0) {
         b->is_dirty = true;
@@ -333,13 +391,14 @@ static enum verdict session_transaction(struct session *s, const struct request 
         return session_send_shared(s, r); /* EXEC without MULTI and the like: only Redis' answer */
     }
     enum verdict verdict = session_send_own(s, r, pin, 0);
-    bool is_over = r->argc == 1 && /* else an error, and what is open stays so */
-                   (r->command->id == COMMAND_EXEC || r->command->id == COMMAND_DISCARD);
+    bool is_well_formed = r->argc == 1; /* a malformed EXEC aborts and unwatches too */
+    bool is_over = (r->command->id == COMMAND_EXEC && (is_open || !is_well_formed)) ||
+                   (r->command->id == COMMAND_DISCARD && is_open && is_well_formed);
     if (verdict == REQUEST_TAKEN && is_over) {
         s->pins &= (uint16_t) ~(PIN_MULTI | PIN_WATCH);
         s->is_watch_lost = false;
     } else if (verdict == REQUEST_TAKEN && r->command->id == COMMAND_UNWATCH && !is_open &&
-               r->argc == 1) {
+               is_well_formed) {
         s->pins &= (uint16_t)~PIN_WATCH;
         s->is_watch_lost = false;
     }
@@ -361,8 +420,8 @@ static enum verdict session_transaction_lost(struct session *s, const struct req
             resp_write_null_array(out, s->version);
             session_writebuf(s, out);
         } else {
-            session_error(s, "EXECABORT Transaction discarded because the master changed or is away "
-                             "(holdfast: nothing of it was executed)");
+            session_error(s, "EXECABORT Transaction discarded because the master changed or is "
+                             "away (holdfast: nothing of it was executed)");
         }
     } else if (r->command->id == COMMAND_DISCARD) {
         session_write(s, "+OK\r\n", 5);
@@ -423,13 +482,7 @@ static enum verdict session_dispatch_local(struct session *s, const struct reque
     if (s->in_flight > 0) {
         return session_wait_for(s, WAIT_DRAIN);
     }
-    bool skips = s->reply_mode == REPLY_SKIP_NEXT;
-    s->reply_mode = skips ? REPLY_SKIP_NOW : s->reply_mode;
-    enum verdict verdict = session_local(s, r);
-    if (skips && s->reply_mode == REPLY_SKIP_NOW) {
-        s->reply_mode = verdict == REQUEST_TAKEN ? REPLY_ON : REPLY_SKIP_NEXT;
-    }
-    return verdict;
+    return session_local(s, r);
 }
 
 static enum verdict session_stateless(struct session *s, const struct request *r)
@@ -474,7 +527,7 @@ static bool request_needs_no_auth(const struct request *r)
            r->command->id == COMMAND_QUIT || r->command->id == COMMAND_RESET;
 }
 
-enum verdict session_dispatch(struct session *s, const struct request *r)
+static enum verdict session_dispatch_one(struct session *s, const struct request *r)
 {
     bool leaves = r->command->id == COMMAND_QUIT || r->command->id == COMMAND_RESET;
 
@@ -505,4 +558,17 @@ enum verdict session_dispatch(struct session *s, const struct request *r)
         return session_send_own(s, r, 0, 0); /* Redis says what may be said now */
     }
     return session_dispatch_class(s, r);
+}
+
+/* CLIENT REPLY SKIP silences what Redis answers and what is answered here. */
+enum verdict session_dispatch(struct session *s, const struct request *r)
+{
+    bool skips = s->reply_mode == REPLY_SKIP_NEXT;
+
+    s->reply_mode = skips ? REPLY_SKIP_NOW : s->reply_mode;
+    enum verdict verdict = session_dispatch_one(s, r);
+    if (skips && s->reply_mode == REPLY_SKIP_NOW) {
+        s->reply_mode = verdict == REQUEST_TAKEN ? REPLY_ON : REPLY_SKIP_NEXT;
+    }
+    return verdict;
 }

@@ -121,6 +121,11 @@ static enum auth_outcome auth_pass_through(struct session *s, const struct resp_
                                            const struct resp_text *password, const char **error)
 {
     struct worker *w = s->worker;
+    bool has_zero = memchr(password->bytes, '\0', password->len) != NULL ||
+                    (user->bytes != NULL && memchr(user->bytes, '\0', user->len) != NULL);
+    if (has_zero) { /* cannot be kept, and its beginning is another */
+        return AUTH_WRONG;
+    }
     char *user_copy = user->bytes == NULL ? NULL : strndup(user->bytes, user->len);
     char *password_copy = strndup(password->bytes, password->len);
     struct identity *i = identity_get(w, user_copy, password_copy);
@@ -227,8 +232,8 @@ static enum verdict local_auth(struct session *s, const struct request *r)
         r->argc == 3) { /* Redis: any password of a user without one */
         outcome = AUTH_RIGHT;
     }
+    session_unhold(s);
     if (outcome == AUTH_RIGHT) {
-        session_unhold(s);
         session_write(s, "+OK\r\n", 5);
     } else {
         session_error(s, "%s", error);
@@ -352,6 +357,7 @@ static bool hello_apply(struct session *s, const struct hello *hello, enum verdi
             return false;
         }
         if (outcome == AUTH_WRONG) {
+            session_unhold(s);
             session_error(s, "%s", error);
             return false;
         }
@@ -389,6 +395,7 @@ static enum verdict local_hello(struct session *s, const struct request *r)
         if (p != NULL) {
             (void)profile_shared(p);
             if (p->refusal != NULL) {
+                session_unhold(s);
                 session_error(s, "%s", p->refusal);
                 s->version = before;
                 return REQUEST_TAKEN;

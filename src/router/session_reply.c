@@ -15,15 +15,23 @@ static const char *const bounces[] = {"READONLY", "LOADING", "MASTERDOWN", "NORE
 /* ---- asked again ---- */
 
 /* What was in flight goes in front of what was not sent yet: see session_landed(). */
-static void bounced_append(struct session *s, const char *request, size_t len)
+static void bounced_append(struct session *s, const struct flight *f, const char *request,
+                           size_t len)
 {
+    if ((f->flags & FLIGHT_QUIET) != 0) {
+        buf_append(&s->bounced, "~", 1); /* no request begins so */
+        s->bounced_quiet++;
+    }
     buf_append(&s->bounced, request, len);
     s->bounced_count++;
 }
 
 /* A reply of ours: now, or in its turn behind what is asked again. */
-static void session_reply_in_turn(struct session *s, const char *reply)
+static void session_reply_in_turn(struct session *s, const struct flight *f, const char *reply)
 {
+    if ((f->flags & FLIGHT_QUIET) != 0) {
+        return;
+    }
     if (s->bounced_count == 0) {
         session_write(s, reply, strlen(reply));
         return;
@@ -45,6 +53,7 @@ static void session_redo_bounced(struct session *s)
     s->redo_count += s->bounced_count;
     s->bounced = (struct buf){0};
     s->bounced_count = 0;
+    s->bounced_quiet = 0;
 }
 
 static bool flight_writes(const struct flight *f)
@@ -89,7 +98,7 @@ static bool reply_is_bounce(const char *reply, size_t len)
  * they would come out of order. */
 static void session_give_up_bounced(struct session *s)
 {
-    for (uint32_t i = 0; i < s->bounced_count; i++) {
+    for (uint32_t i = s->bounced_quiet; i < s->bounced_count; i++) {
         session_error(s,
                       "ERR holdfast: not executed: the server could not take it, and took a later "
                       "request of this pipeline");
@@ -97,6 +106,7 @@ static void session_give_up_bounced(struct session *s)
     COUNT_ADD(s->worker, errors_down, s->bounced_count);
     buf_finish(&s->bounced);
     s->bounced_count = 0;
+    s->bounced_quiet = 0;
 }
 
 /* True when the reply is not for the client: the request will be asked again. */
@@ -111,9 +121,9 @@ static bool session_takes_back(struct session *s, struct backend *b, const struc
     }
     if (is_bounce) {
         COUNT_ADD(s->worker, bounced, 1);
-        bounced_append(s, request, f->len);
+        bounced_append(s, f, request, f->len);
     } else if (s->bounced_count > 0 && !flight_writes(f)) {
-        bounced_append(s, request, f->len); /* it was answered too early */
+        bounced_append(s, f, request, f->len); /* it was answered too early */
     } else {
         session_give_up_bounced(s);
         return false;
@@ -195,7 +205,7 @@ static void session_landed(struct session *s)
         } else {
             session_go_on(s);
         }
-    } else if (s->wait == WAIT_DRAIN) {
+    } else if (s->wait == WAIT_DRAIN || s->is_closing) {
         session_go_on(s);
     }
 }
@@ -213,6 +223,15 @@ static void session_press_back(struct session *s, struct backend *b)
             b->is_retired = true;
         }
     }
+}
+
+bool session_wants_part(struct session *s, const struct flight *f)
+{
+    if (s->bounced_count > 0 && !flight_writes(f)) {
+        return false; /* it comes too early: see session_takes_back() */
+    }
+    session_give_up_bounced(s);
+    return true;
 }
 
 void session_on_part(struct session *s, struct backend *b, const char *part, size_t len)
@@ -234,8 +253,17 @@ void session_on_reply(struct session *s, struct backend *b, const struct flight 
         bool is_confirm = f->command->class == COMMAND_PUBSUB && reply[0] != '-'; /* ever sent */
         bool is_queue_bounce = (f->flags & FLIGHT_IN_TX) != 0 && f->command->id != COMMAND_EXEC &&
                                reply_is_bounce(reply, len);
-        if (is_queue_bounce) { /* Redis will refuse EXEC: there the client looks for it */
+        bool is_long_bounce = (f->flags & FLIGHT_STREAMED) != 0 && !b->is_mid_reply &&
+                              s->endpoint->target == TARGET_MASTER && reply_is_bounce(reply, len);
+        if ((is_queue_bounce || is_long_bounce) && (f->flags & FLIGHT_QUIET) != 0) {
+            COUNT_ADD(s->worker, errors_down, is_long_bounce);
+        } else if (is_queue_bounce) { /* Redis will refuse EXEC: there the client looks for it */
             session_write(s, "+QUEUED\r\n", 9);
+        } else if (is_long_bounce) {
+            COUNT_ADD(s->worker, errors_down, 1);
+            session_error(s,
+                          "ERR holdfast: not executed: the server could not take it, and so long "
+                          "a request is not kept to be asked again");
         } else if ((f->flags & FLIGHT_AS_NULL) != 0) {
             struct buf *out = &s->worker->scratch;
             buf_clear(out);
@@ -273,21 +301,65 @@ static const char unknown_error[] =
     "-ERR holdfast: the connection to the master was lost before it answered: whether this was "
     "executed is not known\r\n";
 
+/* An error for each request of the transaction: at one for EXEC itself phpredis waits for more
+ * until its read times out. */
+static void session_lost_exec(struct session *s, const struct flight *f)
+{
+    struct buf *out = &s->worker->scratch;
+
+    buf_clear(out);
+    buf_printf(out, "*%u\r\n", f->queued);
+    for (uint32_t i = 0; i < f->queued; i++) {
+        buf_append_text(out, unknown_error);
+    }
+    session_reply_in_turn(s, f, buf_data(out));
+}
+
 /* A request inside MULTI is only queued: it is answered so, and EXEC tells. */
 static void session_lost_in_transaction(struct session *s, const struct flight *f)
 {
     if (f->command->id == COMMAND_EXEC) {
         COUNT_ADD(s->worker, errors_unknown, 1);
-        session_reply_in_turn(s, unknown_error);
+        session_lost_exec(s, f);
         s->is_lost_tx_open = false;
     } else if (f->command->id == COMMAND_DISCARD) {
-        session_reply_in_turn(s, "+OK\r\n");
+        bool is_exec = (f->flags & FLIGHT_AS_NULL) != 0; /* of session_exec_unwatched() */
+        const char *null = s->version == RESP_3 ? "_\r\n" : "*-1\r\n";
+        session_reply_in_turn(s, f, is_exec ? null : "+OK\r\n");
         s->is_lost_tx_open = false;
     } else if (f->command->id == COMMAND_MULTI) {
-        session_reply_in_turn(s, "+OK\r\n");
+        session_reply_in_turn(s, f, "+OK\r\n");
     } else {
-        session_reply_in_turn(s, "+QUEUED\r\n");
+        session_reply_in_turn(s, f, "+QUEUED\r\n");
     }
+}
+
+/* To be asked again. Of a subscription only what was not confirmed, which is not counted as
+ * subscribed before it is sent again. */
+static void lost_append(struct session *s, const struct flight *f, const char *request)
+{
+    struct resp_args args = {0};
+    struct buf rest = {0};
+    struct resp_text text;
+    size_t names = 0;
+
+    if (f->command->class != COMMAND_PUBSUB) {
+        bounced_append(s, f, request, f->len);
+        return;
+    }
+    (void)resp_args_next(&args, request, f->len, &text); /* its name */
+    names = (size_t)args.left;
+    size_t rest_count = names < f->replies ? names : f->replies;
+    buf_printf(&rest, "*%zu\r\n", rest_count + 1);
+    resp_write_bulk(&rest, text.bytes, text.len);
+    for (size_t i = 0; i < names && resp_args_next(&args, request, f->len, &text); i++) {
+        if (i >= names - rest_count) {
+            resp_write_bulk(&rest, text.bytes, text.len);
+        }
+    }
+    session_subscribe_refused(s, buf_data(&rest), rest.len);
+    bounced_append(s, f, buf_data(&rest), rest.len);
+    buf_finish(&rest);
 }
 
 void session_on_flight_lost(struct session *s, struct backend *b, const struct flight *f,
@@ -307,11 +379,11 @@ void session_on_flight_lost(struct session *s, struct backend *b, const struct f
     if (flight_may_be_redone(s, f, request)) {
         COUNT_ADD(s->worker, retried_reads, !flight_writes(f));
         COUNT_ADD(s->worker, retried_writes, flight_writes(f));
-        bounced_append(s, request, f->len);
+        lost_append(s, f, request);
         session_held_since(s, f->sent_at_ms);
     } else {
         COUNT_ADD(s->worker, errors_unknown, 1);
-        session_reply_in_turn(s, unknown_error);
+        session_reply_in_turn(s, f, unknown_error);
     }
 }
 
@@ -339,14 +411,19 @@ void session_on_backend_lost(struct session *s, struct backend *b)
 void session_on_flight_expired(struct session *s, const struct flight *f, const char *request)
 {
     struct request r = {.bytes = request, .len = f->len, .command = f->command, .is_redo = true};
+    uint8_t mode = s->reply_mode;
 
     s->in_flight--;
+    if ((f->flags & FLIGHT_QUIET) != 0 && mode == REPLY_ON) {
+        s->reply_mode = REPLY_SKIP_NOW;
+    }
     if (flight_writes(f)) {
         COUNT_ADD(s->worker, errors_unknown, 1);
         session_write(s, unknown_error, sizeof(unknown_error) - 1);
     } else {
         session_answer_down(s, &r);
     }
+    s->reply_mode = mode;
     s->is_soft = true;
     if (!s->is_gone) {
         session_landed(s);

@@ -45,6 +45,30 @@ void worker_session_ready(struct worker *w, struct session *s)
     }
 }
 
+enum verdict worker_session_crowded(struct worker *w, struct session *s)
+{
+    if (!s->is_crowded) {
+        s->is_crowded = true;
+        s->next_crowded = NULL;
+        *w->crowded_end = s;
+        w->crowded_end = &s->next_crowded;
+        worker_tick_soon(w); /* should the connection be lost, they are to notice */
+    }
+    return session_wait_for(s, WAIT_ROOM);
+}
+
+void worker_make_room(struct worker *w)
+{
+    struct session *s = w->crowded_first;
+
+    w->crowded_first = NULL;
+    w->crowded_end = &w->crowded_first;
+    for (; s != NULL; s = s->next_crowded) {
+        s->is_crowded = false;
+        session_go_on(s);
+    }
+}
+
 void worker_bury_session(struct worker *w, struct session *s)
 {
     s->next = w->dead_sessions;
@@ -131,6 +155,15 @@ static bool session_is_quiet(const struct session *s)
            s->begun_at_ms == 0 && (s->pins & (PIN_MULTI | PIN_WATCH | PIN_STREAM)) == 0;
 }
 
+/* One that waits is not read, so that it left is not told. Who is blocked has left for Redis when
+ * it sends no more. */
+static bool session_is_abandoned(const struct session *s)
+{
+    enum conn_peer peer = s->wait == WAIT_NOT ? CONN_PEER_THERE : conn_peer(s->conn);
+
+    return peer == CONN_PEER_GONE || (peer == CONN_PEER_FINISHED && session_head_blocks(s));
+}
+
 static void worker_check_session(struct worker *w, struct session *s, msec_t now_ms)
 {
     const struct router_conf *conf = w->conf;
@@ -140,14 +173,15 @@ static void worker_check_session(struct worker *w, struct session *s, msec_t now
     bool is_idle = conf->idle_timeout_ms > 0 && session_is_quiet(s) && s->pins == 0 &&
                    now_ms - s->active_at_ms > conf->idle_timeout_ms;
 
-    bool is_done = w->is_draining && session_is_quiet(s) && now_ms - s->active_at_ms > WORKER_QUIET_MS;
+    bool is_done =
+        w->is_draining && session_is_quiet(s) && now_ms - s->active_at_ms > WORKER_QUIET_MS;
 
     if (is_slow || is_stranger) {
         COUNT_ADD(w, clients_cut, 1);
         log_info("client %llu is closed: %s", (unsigned long long)s->id,
                  is_slow ? "a request that does not end" : "it does not authenticate");
     }
-    if (is_slow || is_stranger || is_idle || is_done) {
+    if (is_slow || is_stranger || is_idle || is_done || session_is_abandoned(s)) {
         session_close(s);
     }
 }
@@ -170,7 +204,7 @@ static void worker_housekeeping(struct worker *w, msec_t now_ms)
     worker_check_sessions(w, now_ms);
     profiles_tidy(w, now_ms);
     if (w->journal != NULL) {
-        journal_expire(w->journal, now_ms);
+        journal_expire(w->journal, w->master_alive_ms);
     }
 }
 
@@ -208,6 +242,7 @@ static void worker_on_tick(void *ctx)
     w->tick_at_ms = MSEC_NEVER;
     bool is_busy = worker_check_backends(w, now_ms);
     cleanse_push(w);
+    worker_make_room(w);
     if (w->held_first != NULL) {
         worker_open_wanted(w);
         session_hold_expire(w, now_ms);
@@ -313,7 +348,8 @@ static bool worker_listen(struct worker *w, const struct worker_socket *socket, 
     bool is_tcp = addr_is_set(&socket->listen->at);
     struct listener_plan plan = {.at = is_tcp ? &socket->listen->at : NULL,
                                  .unix_path = is_tcp ? NULL : socket->listen->path,
-                                 .shared_fd = &socket->fd};
+                                 .shared_fd = &socket->fd,
+                                 .keepalive_seconds = RELAY_CLIENT_KEEPALIVE_S};
 
     *endpoint = (struct endpoint){.worker = w, .target = socket->target, .is_unix = !is_tcp};
     if (is_tcp) {
@@ -342,6 +378,7 @@ bool worker_open(struct worker *w, const struct worker_plan *plan, struct err *e
                          .redis_tls = plan->redis_tls,
                          .tick_at_ms = MSEC_NEVER};
     w->ready_end = &w->ready_first;
+    w->crowded_end = &w->crowded_first;
     w->loop = loop_create(err);
     if (w->loop == NULL) {
         return false;
@@ -349,6 +386,7 @@ bool worker_open(struct worker *w, const struct worker_plan *plan, struct err *e
     w->turn = loop_timer_create(w->loop, worker_on_turn, w);
     w->tick = loop_timer_create(w->loop, worker_on_tick, w);
     w->databases_known = 1;
+    w->master_alive_ms = worker_now(w);
     w->journal = conf->is_cache ? journal_create(conf->cache_window_ms,
                                                  conf->cache_keys_max_bytes / conf->threads)
                                 : NULL;

@@ -1,5 +1,6 @@
 """`holdfast demo`: it fails over, tells what that cost, and leaves nothing behind however it ends."""
 
+import glob
 import json
 import os
 import pty
@@ -13,10 +14,17 @@ import pytest
 
 from lib.monitor import holdfast_path
 from lib.procs import children, command_line
+from lib.resp import RespClient
 from lib.wait import wait_until
 
-FAILOVER = re.compile(r"failover (\d+): SIGKILL of \S+: \+switch-master after (\d+) ms "
-                      r"\(all monitors (\d+) ms\), (\d+) ms without a write, (\d+) errors")
+FAILOVER = re.compile(r"failover (?P<number>\d+): SIGKILL: longest request (?P<request>\d+) ms, "
+                      r"(?P<errors>\d+) errors, lost (?P<lost>\d+); "
+                      r"\+switch-master after (?P<switched>\d+) ms "
+                      r"\(all monitors (?P<everywhere>\d+) ms\), (?P<gap>\d+) ms without a write; "
+                      r"127\.0\.0\.1:\d+ -> 127\.0\.0\.1:\d+$", re.M)
+SUM = re.compile(r"(\d+) failovers? in \S+ s; ([\d,]+) requests answered, ([\d,]+) failed; "
+                 r"([\d,]+) writes acknowledged, ([\d,]+) of them lost(.*)")
+KILLS_IN = re.compile(rb"all is well; kills the master in (\d+) s")
 STANDS_S = 60
 
 pytestmark = pytest.mark.skipif(not os.access(holdfast_path(), os.X_OK),
@@ -101,17 +109,54 @@ def read_until(process, text, within_s):
     raise AssertionError(f"not within {within_s} s: {text!r}; it said {lines}")
 
 
-def test_fails_over_and_ends_by_itself(demo, tmp_path, kind):
-    process = demo("--for", "20s", "--every", "8s", *monitors(kind))
+def router_of(tmp_path):
+    """The address of the demo's router, from its configuration."""
+    [path] = glob.glob(f"{tmp_path}/holdfast-demo-*/router.conf")
+    with open(path, encoding="utf-8") as file:
+        return "127.0.0.1", int(re.search(r"^listen 127\.0\.0\.1:(\d+)$", file.read(), re.M)[1])
+
+
+def told(out):
+    """The figures of each failover line, and of the sum."""
+    found = [{name: int(value) for name, value in match.groupdict().items()}
+             for match in FAILOVER.finditer(out)]
+    assert [f["number"] for f in found] == list(range(1, len(found) + 1)), out
+    for f in found:
+        assert 0 < f["switched"] <= f["everywhere"], out
+    match = SUM.search(out)
+    assert match and int(match[1]) == len(found), out
+    numbers = [int(match[i].replace(",", "")) for i in range(2, 6)]
+    return found, dict(zip(("requests", "errors", "writes", "lost"), numbers), rest=match[6])
+
+
+def test_behind_the_router_no_request_fails(demo, tmp_path, kind):
+    process = demo("--for", "20s", "--every", "6s", *monitors(kind))
+    read_until(process, "the site stands", STANDS_S)
+    assert any(line.split()[1:3] == ["router", "--config"] for line in parts_of(tmp_path).values())
     out, err = process.communicate(timeout=150)
     assert process.returncode == 0, out + err
-    failovers = FAILOVER.findall(out)
-    assert len(failovers) >= 1 if kind == "redis" else len(failovers) >= 2, out
-    for number, (index, switched, everywhere, gap, _) in enumerate(failovers, start=1):
-        assert int(index) == number
-        assert 0 < int(switched) <= int(everywhere), out
-        assert int(gap) > 0, out
-    assert f"{len(failovers)} failovers in" in out or len(failovers) == 1, out
+    failovers, whole = told(out)
+    assert len(failovers) >= (1 if kind == "redis" else 3), out
+    for f in failovers:
+        assert f["errors"] == 0, out
+        assert f["request"] > 50, "a request waits: nobody knows of the crash sooner\n" + out
+        assert abs(f["request"] - f["gap"]) < 200, out
+    assert whole["errors"] == 0 and "the client got an error" not in out, out
+    assert whole["rest"] == "; 0 connections closed", out
+    assert 0 <= whole["lost"] < 100 < whole["writes"] < whole["requests"], out
+    assert nothing_left(tmp_path)
+
+
+def test_direct_shows_what_the_router_hides(demo, tmp_path, kind):
+    process = demo("--direct", "--for", "8s", "--every", "6s", *monitors(kind))
+    assert "that asks the monitors" in read_until(process, "the site stands", STANDS_S)[-1]
+    assert not any(" router " in line for line in parts_of(tmp_path).values())
+    out, err = process.communicate(timeout=150)
+    assert process.returncode == 0, out + err
+    failovers, whole = told(out)
+    assert len(failovers) == 1, out
+    assert failovers[0]["errors"] > 0 and failovers[0]["gap"] > 50, out
+    assert whole["errors"] >= failovers[0]["errors"], out
     assert nothing_left(tmp_path)
 
 
@@ -120,55 +165,104 @@ def test_json_summary(demo, tmp_path, kind):
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     summary = json.loads(out)
-    assert summary["failed"] is False
+    assert summary["failed"] is False and summary["router"] is True
     assert len(summary["failovers"]) == 1, summary
-    assert summary["failovers"][0]["from"] != summary["failovers"][0]["to"]
-    assert summary["requests"] > 100, summary
+    failover = summary["failovers"][0]
+    assert failover["from"] != failover["to"]
+    assert failover["errors"] == 0 and failover["lost_writes"] >= 0, summary
+    assert 0 < failover["switch_ms"] <= failover["everywhere_ms"], summary
+    assert failover["longest_request_ms"] > 0 and failover["without_write_ms"] > 0, summary
+    assert summary["requests"] > summary["writes"] > 100, summary
+    assert summary["errors"] == 0 and summary["connections_lost"] == 0, summary
+    assert summary["lost_writes"] >= failover["lost_writes"], summary
     assert "failover 1" in err
     assert nothing_left(tmp_path)
+
+
+def test_a_write_that_is_gone_is_told(demo, tmp_path):
+    """An acknowledged mark taken away behind the client's back looks as one lost in a failover."""
+    process = demo("--for", "9s", "--every", "8s", stderr=subprocess.DEVNULL)
+    read_until(process, "the site stands", STANDS_S)
+    with RespClient(router_of(tmp_path)) as client:
+        wait_until(lambda: client.call("BITCOUNT", "demo:marks:2") > 100, 10, "it writes")
+        assert client.call("SETBIT", "demo:marks:2", 7, 0) == 1
+        assert client.call("SETBIT", "demo:marks:2", 70, 0) == 1
+    out, _ = process.communicate(timeout=60)
+    failovers, whole = told(out)
+    assert [f["lost"] for f in failovers] == [whole["lost"]], out
+    assert 2 <= whole["lost"] < 100, out
+
+
+def test_an_error_that_reaches_the_client_is_told(demo, tmp_path):
+    process = demo("--for", "4s", "--every", "100s")
+    read_until(process, "the site stands", STANDS_S)
+    with RespClient(router_of(tmp_path)) as client:
+        client.call("LPUSH", "list", "no bits here")
+        assert client.call("RENAME", "list", "demo:marks:1") == "OK"
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert "the client got an error: WRONGTYPE" in out, out
+    assert " 0 failed" not in out and "those lost could not be counted" in out, out
+    assert "; 0 connections closed" in out, out
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_with_a_summary(demo, tmp_path, kind, number):
     process = demo(*monitors(kind))
     read_until(process, "the site stands", STANDS_S)
-    assert len(parts_of(tmp_path)) >= 6
+    assert len(parts_of(tmp_path)) >= 7
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 0, err
-    assert "0 failovers in" in out, out
+    failovers, whole = told(out)
+    assert not failovers and whole["errors"] == 0 and whole["lost"] == 0, out
     assert nothing_left(tmp_path)
 
 
 def test_sigkill_of_the_demo_leaves_nothing(demo, tmp_path, kind):
     process = demo(*monitors(kind))
     read_until(process, "the site stands", STANDS_S)
-    assert len(parts_of(tmp_path)) >= 6
+    assert len(parts_of(tmp_path)) >= 7
     process.kill()
     process.wait(10)
     wait_until(lambda: nothing_left(tmp_path), 10, "servers and files are gone")
 
 
 def test_live_screen_and_keys(demo, tmp_path, kind):
-    """On a terminal: a picture, k kills, q ends, and the terminal is given back."""
+    """On a terminal: a picture, k kills, p pauses, q ends, and the terminal is given back."""
     leader, follower = pty.openpty()
     process = demo("--every", "100s", *monitors(kind), stdin=follower, stdout=follower,
                    stderr=follower)
     os.close(follower)
     seen = bytearray()
 
-    def shows(text):
+    def shows(text, start=0):
         ready, _, _ = select.select([leader], [], [], 0.05)
         if ready:
             seen.extend(os.read(leader, 65536))
-        return text.encode() in seen
+        return seen.find(text.encode(), start) >= 0
 
     wait_until(lambda: shows("all is well"), STANDS_S, "the site stands")
     assert b"\x1b[?1049h" in seen and b"requests/s" in seen
+    # --every holds for the first kill too, so none but ours comes while we look.
+    assert int(KILLS_IN.search(seen)[1]) > 90, KILLS_IN.findall(seen)
+    wait_until(lambda: shows("4 clients held now"), 10, "the router is shown")
+    assert re.search(rb"\n  router     127\.0\.0\.1:\d+ +master 127\.0\.0\.1:\d+ ", seen), seen
+    assert b"the master is gone" not in seen
     os.write(leader, b"k")
+    wait_until(lambda: shows("the master is gone"), 5, "k is obeyed")
     wait_until(lambda: shows("failover 1: SIGKILL"), 60, "the failover is told")
+    start = len(seen)
+    wait_until(lambda: shows("all is well", start), 60, "the site is whole again")
+    start = len(seen)
+    os.write(leader, b"p")
+    wait_until(lambda: shows("the master is gone", start), 5, "p is obeyed")
+    wait_until(lambda: shows("failover 2: SIGSTOP"), 60, "the failover is told")
+    assert re.search(rb"failover 1: SIGKILL: longest request \d+ ms, 0 errors, ", seen), seen
+    assert re.search(rb"failover 2: SIGSTOP: longest request \d+ ms, 0 errors, ", seen), seen
+    assert int(KILLS_IN.findall(seen)[-1]) > 30, "none of both was the clock's"
     os.write(leader, b"q")
-    wait_until(lambda: shows("1 failover in"), 20, "the summary is told")
+    wait_until(lambda: shows("2 failovers in"), 20, "the summary is told")
     assert seen.rindex(b"\x1b[?1049l") > seen.rindex(b"\x1b[?1049h")
     wait_until(lambda: process.poll() is not None, 20, "the demo ends")
     os.close(leader)

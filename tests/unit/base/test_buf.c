@@ -76,6 +76,40 @@ static void large_memory_is_given_back(void **state)
     buf_finish(&b);
 }
 
+static void dropped_bytes_leave_the_memory(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    (void)buf_reserve(&b, 1 << 20);
+    size_t capacity = b.capacity;
+    buf_append_text(&b, "one two");
+    buf_drop(&b, 4);
+    assert_string_equal(buf_data(&b), "two");
+    buf_drop(&b, 3);
+    assert_int_equal(b.len, 0);
+    assert_int_equal(b.start, 0);
+    assert_int_equal(b.capacity, capacity);
+    buf_finish(&b);
+}
+
+/* A long queue whose front is taken in small steps is not moved for each of them. */
+static void much_is_not_moved_to_gain_little(void **state)
+{
+    (void)state;
+    static char bytes[1000];
+    struct buf b = {0};
+
+    (void)buf_reserve(&b, 1023);
+    assert_int_equal(b.capacity, 1024);
+    buf_append(&b, bytes, 1000);
+    buf_take(&b, 30);
+    buf_append(&b, bytes, 40);
+    assert_int_equal(b.start, 30);
+    assert_int_equal(b.capacity, 2048);
+    assert_int_equal(b.len, 1010);
+    buf_finish(&b);
+}
+
 static void borrowed_bytes_are_copied_when_they_grow(void **state)
 {
     (void)state;
@@ -132,6 +166,8 @@ int main(void)
         cmocka_unit_test(reserve_then_grew),
         cmocka_unit_test(bytes_taken_make_room_again),
         cmocka_unit_test(large_memory_is_given_back),
+        cmocka_unit_test(dropped_bytes_leave_the_memory),
+        cmocka_unit_test(much_is_not_moved_to_gain_little),
         cmocka_unit_test(borrowed_bytes_are_copied_when_they_grow),
         cmocka_unit_test(behaves_like_a_queue),
     };

@@ -82,7 +82,8 @@ static void end_on_drain(void *ctx, struct conn *c)
     e->drained = true;
 }
 
-const struct conn_handlers end_handlers = {end_on_open, end_on_data, end_on_end, end_on_drain};
+const struct conn_handlers end_handlers = {
+    .on_open = end_on_open, .on_data = end_on_data, .on_end = end_on_end, .on_drain = end_on_drain};
 
 static void pair_on_accept(void *ctx, struct conn *c)
 {

@@ -312,6 +312,12 @@ size_t conn_pending_bytes(const struct conn *c)
     return c->out.len;
 }
 
+void conn_keep_output(struct conn *c, bool keeps)
+{
+    ASSERT(c->phase != FAKE_OVER);
+    (void)keeps;
+}
+
 void conn_pause_read(struct conn *c)
 {
     ASSERT(c->phase != FAKE_OVER);
@@ -348,6 +354,14 @@ void conn_close_after_flush(struct conn *c)
         c->phase = FAKE_OVER;
     }
     conn_flush_out(c);
+}
+
+enum conn_peer conn_peer(const struct conn *c)
+{
+    if (c->phase == FAKE_FAILED || c->phase == FAKE_OVER) {
+        return CONN_PEER_GONE;
+    }
+    return c->peer_closed ? CONN_PEER_FINISHED : CONN_PEER_THERE;
 }
 
 int conn_fd(const struct conn *c)
