@@ -34,6 +34,7 @@ enum {
     SELECT_MAX_MS = 2000,     /* nobody is fit: the attempt ends, and comes again */
     FAST_INFO_MS = 250,       /* INFO period of replicas while a failover moves them */
     DOWN_INFO_MS = 1000,      /* the same while their master is down, as Sentinel */
+    FORCED_NOTICE_MS = 70,    /* between +selected-slave and the promotion: Sentinel's own pace */
     PROMOTE_AGAIN_MS = 500,   /* the promotion is sent again when it was not answered */
     RESTART_COMPARE_MS =
         1000,               /* a restarted master's data is compared with its replicas' that long */

@@ -245,6 +245,12 @@ static msec_t phase_promote(struct failover *f, struct master *m)
         phase_abort(f, m, "the chosen replica cannot be reached");
         return f->now;
     }
+    /* Of a master that is well: whoever heard +selected-slave stops writing to it meanwhile, and
+     * what was written before reaches the replica. */
+    msec_t notice_until = m->phase_since + FORCED_NOTICE_MS;
+    if (m->forced && !m->coordinated && !m->self->s_down && f->now < notice_until) {
+        return notice_until;
+    }
     promote_send(f, m);
     phase_move(f, m, PHASE_WAIT_PROMOTION);
     (void)note_instance(f, 0, NOTE_WAIT_PROMOTION, m->promoted);

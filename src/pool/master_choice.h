@@ -147,7 +147,7 @@ void master_choice_selected(struct master_choice *c, size_t monitor, const struc
 void master_choice_aborted(struct master_choice *c, size_t monitor);
 
 /* What a server of c->servers says, or that it says nothing. Of others it is ignored. */
-void master_choice_role(struct master_choice *c, const struct addr *server, enum choice_role role,
+void master_choice_role(struct master_choice *c, const struct addr *addr, enum choice_role role,
                         msec_t now);
 
 /* ---- what follows ---- */

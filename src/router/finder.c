@@ -155,15 +155,13 @@ static void finder_log_route(const struct finder *finder, const struct choice_ro
         log_notice("%s: master %s instead of %s: %s%s", name, text, addr_text(&before->master, old),
                    why,
                    route->state == CHOICE_HOLD ? "; writes are held for the next failover" : "");
-    } else if (is_other) {
-        log_notice("%s: master %s: %s", name, text, why);
-    } else if (route->state == before->state && route->why == before->why) {
+    } else if (!is_other && route->state == before->state && route->why == before->why) {
         log_info("%s: master %s: epoch %" PRIu64, name, text, route->epoch);
-    } else if (route->state == CHOICE_HOLD) {
+    } else if (!is_other && route->state == CHOICE_HOLD) {
         log_notice("%s: master %s: writes are held: %s", name, text, why);
-    } else if (route->state == CHOICE_NONE) {
+    } else if (!is_other && route->state == CHOICE_NONE) {
         log_warning("%s: master %s is used no more: %s", name, text, why);
-    } else if (before->state == CHOICE_HOLD) {
+    } else if (!is_other && before->state == CHOICE_HOLD) {
         log_notice("%s: master %s: writes go on: %s", name, text, why);
     } else {
         log_notice("%s: master %s: %s", name, text, why);

@@ -153,9 +153,8 @@ static void watch_take_addr(struct finder_watch *w, const struct resp_value *val
     if (!w->has_said) {
         return;
     }
-    if (resp_is(value, RESP_NULL)) {
-        watch_answered(w, &master);
-    } else if (watch_read_addr(resp_text(resp_item(value, 0)), resp_item(value, 1), &master)) {
+    if (resp_is(value, RESP_NULL) || /* it knows no such master */
+        watch_read_addr(resp_text(resp_item(value, 0)), resp_item(value, 1), &master)) {
         watch_answered(w, &master);
     } else {
         watch_complain(w, "SENTINEL GET-MASTER-ADDR-BY-NAME", "an answer without an address");

@@ -116,6 +116,7 @@ enum flight_flags {
     FLIGHT_OURS = 1 << 2,     /* asked by us: the reply is for nobody */
     FLIGHT_AS_NULL = 1 << 3,  /* the client is told null: EXEC after the watch was lost */
     FLIGHT_WRITES = 1 << 5,   /* as command_is_write() judged by its arguments */
+    FLIGHT_UNSURE = 1 << 6,   /* asked again: the first time it may have been done */
     FLIGHT_IN_TX = 1 << 4,    /* sent inside MULTI, or EXEC: Redis only queues it */
 };
 
@@ -231,14 +232,13 @@ struct session {
     uint32_t redo_count;
     struct buf bounced; /* those of the requests in flight that will be asked again */
     uint32_t bounced_count;
-    uint32_t bounced_quiet; /* of them those whose answers the client does not want */
-    uint8_t wait;           /* enum session_wait */
-    bool is_held;           /* in worker->held */
-    bool is_soft;           /* its hold ran out: answered at once until there is a master */
-    bool is_swallowing;     /* the rest of a streamed request whose backend is gone */
-    msec_t begun_at_ms;     /* of the request that is not complete; 0 is none */
-    msec_t held_at_ms;      /* since when its oldest request waits; 0 is not */
-    msec_t retry_at_ms;     /* held: not before */
+    uint8_t wait;       /* enum session_wait */
+    bool is_held;       /* in worker->held */
+    bool is_soft;       /* its hold ran out: answered at once until there is a master */
+    bool is_swallowing; /* the rest of a streamed request whose backend is gone */
+    msec_t begun_at_ms; /* of the request that is not complete; 0 is none */
+    msec_t held_at_ms;  /* since when its oldest request waits; 0 is not */
+    msec_t retry_at_ms; /* held: not before */
     msec_t accepted_at_ms;
     msec_t active_at_ms;
     msec_t long_until_ms; /* it got a long reply: its next ones are not to stall others */
@@ -341,6 +341,7 @@ struct request {
     struct resp_text name;
     struct resp_text second; /* NULL, 0 when there is none */
     const struct command *command;
+    bool is_unsure; /* it was, and may have been done */
     bool is_redo; /* it was sent before, or waits from before */
 };
 
@@ -405,6 +406,8 @@ void session_answer_down(struct session *session, const struct request *request)
  * request. */
 void session_on_reply(struct session *session, struct backend *backend, const struct flight *flight,
                       const char *request, const char *reply, size_t len);
+void session_answer_unknown(struct session *session); /* it may have been done */
+
 /* Whether a part of the reply to flight may be passed on: not when it will be asked again. */
 bool session_wants_part(struct session *session, const struct flight *flight);
 void session_on_part(struct session *session, struct backend *backend, const char *part,

@@ -232,7 +232,8 @@ static enum verdict session_redo_one(struct session *s)
                                       .bulk_bytes_max = RESP_SCAN_BULK_MAX,
                                       .inline_bytes_max = RESP_INLINE_BYTES_MAX};
     const char *bytes = buf_data(&s->redo);
-    size_t is_quiet = bytes[0] == '~'; /* a mark of one byte in front of it */
+    size_t is_quiet = bytes[0] == '~'; /* marks of one byte in front of it */
+    size_t marks = is_quiet + (bytes[is_quiet] == '?');
     uint8_t mode = s->reply_mode;
     size_t len = 0;
     struct request r;
@@ -241,10 +242,11 @@ static enum verdict session_redo_one(struct session *s)
         return session_redo_reply(s);
     }
     enum resp_status status =
-        resp_scan_request(&scan, bytes + is_quiet, s->redo.len - is_quiet, &limits, &len);
+        resp_scan_request(&scan, bytes + marks, s->redo.len - marks, &limits, &len);
     ASSERT(status == RESP_READY);
-    request_read(&r, bytes + is_quiet, len, scan.argc);
+    request_read(&r, bytes + marks, len, scan.argc);
     r.is_redo = true;
+    r.is_unsure = marks > is_quiet;
     s->reply_mode = is_quiet && mode == REPLY_ON ? REPLY_SKIP_NEXT : mode;
     enum verdict verdict = session_dispatch(s, &r);
     if (is_quiet) {
@@ -252,7 +254,7 @@ static enum verdict session_redo_one(struct session *s)
     }
     if (verdict == REQUEST_TAKEN && !s->is_gone) {
         s->redo_count--;
-        buf_take(&s->redo, is_quiet + len);
+        buf_take(&s->redo, marks + len);
     }
     return verdict;
 }

@@ -110,8 +110,8 @@ static void line_command(const char *name, struct buf *out)
         return;
     }
     for (; *name != '\0'; name++) {
-        char letter = *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name;
-        buf_append(out, &letter, 1);
+        bool is_upper = *name >= 'A' && *name <= 'Z';
+        buf_printf(out, "%c", is_upper ? *name - 'A' + 'a' : *name);
     }
 }
 
@@ -256,11 +256,14 @@ static int compare_ids(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
+enum { SESSION_POINTER_BYTES = sizeof(void *) /* the arrays below are of pointers */ };
+
 /* Those the asking client may see, oldest first as Redis lists them; to be freed. */
 static const struct session **list_sessions(const struct filter *f, size_t *count)
 {
     const struct worker *worker = f->asking->worker;
-    const struct session **all = memory_zeroed((worker->sessions_count + 1) * sizeof(*all));
+    const struct session **all =
+        memory_zeroed((worker->sessions_count + 1) * SESSION_POINTER_BYTES);
 
     *count = 0;
     for (const struct session *s = worker->sessions; s != NULL; s = s->next) {
@@ -269,7 +272,7 @@ static const struct session **list_sessions(const struct filter *f, size_t *coun
             all[(*count)++] = s;
         }
     }
-    qsort(all, *count, sizeof(*all), compare_ids);
+    qsort(all, *count, SESSION_POINTER_BYTES, compare_ids);
     return all;
 }
 
@@ -283,7 +286,7 @@ static const struct session *list_find(const struct session **all, size_t count,
     const struct session wanted = {.id = (uint64_t)id};
     const struct session *key = &wanted;
     const struct session **found =
-        id <= 0 ? NULL : bsearch(&key, all, count, sizeof(*all), compare_ids);
+        id <= 0 ? NULL : bsearch(&key, all, count, SESSION_POINTER_BYTES, compare_ids);
 
     return found == NULL ? NULL : *found;
 }

@@ -138,7 +138,7 @@ static void session_sent(struct session *s, const struct request *r, struct flig
         session_unhold(s);
     }
     if (request_writes(r)) {
-        f->flags |= FLIGHT_WRITES;
+        f->flags |= FLIGHT_WRITES | (r->is_unsure ? FLIGHT_UNSURE : 0);
         s->wrote_generation = w->route.generation;
         COUNT_ADD(w, requests_write, 1);
         if (w->journal != NULL) {
@@ -287,6 +287,7 @@ enum verdict session_send_own(struct session *s, const struct request *r, unsign
     struct backend *b = s->backend;
     uint16_t replies = 1;
 
+    ASSERT(s->in_flight == 0 || b != NULL);
     if (s->in_flight > 0 && (b->owner != s || session_must_land(s, r))) {
         return session_wait_for(s, WAIT_DRAIN);
     }
@@ -406,7 +407,8 @@ static enum verdict session_transaction(struct session *s, const struct request 
 }
 
 /* MULTI was open on a connection that is gone: nothing of it was done. The client learns it where
- * it looks for it, in the answer to EXEC. */
+ * it looks for it, in the answer to EXEC: null, as when a watched key changed. Not an error, for at
+ * one phpredis goes on reading until its time is over. */
 static enum verdict session_transaction_lost(struct session *s, const struct request *r)
 {
     if (s->in_flight > 0) {
@@ -414,15 +416,10 @@ static enum verdict session_transaction_lost(struct session *s, const struct req
     }
     if (r->command->id == COMMAND_EXEC) {
         COUNT_ADD(s->worker, errors_transaction, 1);
-        if (s->is_watch_lost) {
-            struct buf *out = &s->worker->scratch;
-            buf_clear(out);
-            resp_write_null_array(out, s->version);
-            session_writebuf(s, out);
-        } else {
-            session_error(s, "EXECABORT Transaction discarded because the master changed or is "
-                             "away (holdfast: nothing of it was executed)");
-        }
+        struct buf *out = &s->worker->scratch;
+        buf_clear(out);
+        resp_write_null_array(out, s->version);
+        session_writebuf(s, out);
     } else if (r->command->id == COMMAND_DISCARD) {
         session_write(s, "+OK\r\n", 5);
     } else {

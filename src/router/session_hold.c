@@ -147,6 +147,10 @@ void session_answer_down(struct session *s, const struct request *r)
         session_writebuf(s, out);
         return;
     }
+    if (r->is_unsure && w->conf->when_down != ROUTER_DOWN_CLOSE) {
+        session_answer_unknown(s);
+        return;
+    }
     COUNT_ADD(w, errors_down, 1);
     if (w->conf->when_down == ROUTER_DOWN_CLOSE) {
         session_close_after_flush(s);

@@ -12,6 +12,10 @@
 static const char *const bounces[] = {"READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS",
                                       "TRYAGAIN"};
 
+static const char unknown_error[] =
+    "-ERR holdfast: the connection to the master was lost before it answered: whether this was "
+    "executed is not known\r\n";
+
 /* ---- asked again ---- */
 
 /* What was in flight goes in front of what was not sent yet: see session_landed(). */
@@ -20,7 +24,9 @@ static void bounced_append(struct session *s, const struct flight *f, const char
 {
     if ((f->flags & FLIGHT_QUIET) != 0) {
         buf_append(&s->bounced, "~", 1); /* no request begins so */
-        s->bounced_quiet++;
+    }
+    if ((f->flags & FLIGHT_UNSURE) != 0) {
+        buf_append(&s->bounced, "?", 1); /* nor so */
     }
     buf_append(&s->bounced, request, len);
     s->bounced_count++;
@@ -53,7 +59,6 @@ static void session_redo_bounced(struct session *s)
     s->redo_count += s->bounced_count;
     s->bounced = (struct buf){0};
     s->bounced_count = 0;
-    s->bounced_quiet = 0;
 }
 
 static bool flight_writes(const struct flight *f)
@@ -98,15 +103,38 @@ static bool reply_is_bounce(const char *reply, size_t len)
  * they would come out of order. */
 static void session_give_up_bounced(struct session *s)
 {
-    for (uint32_t i = s->bounced_quiet; i < s->bounced_count; i++) {
-        session_error(s,
-                      "ERR holdfast: not executed: the server could not take it, and took a later "
-                      "request of this pipeline");
+    const char *at = buf_data(&s->bounced);
+    const char *end = at + s->bounced.len;
+    struct resp_scan_limits limits = {.args_max = RESP_SCAN_ARGS_MAX,
+                                      .bulk_bytes_max = RESP_SCAN_BULK_MAX};
+
+    while (at < end) {
+        size_t len = 0;
+        if (*at == '=') { /* a reply that waited for its turn */
+            const char *reply = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1;
+            len = strtoul(at + 1, NULL, 10);
+            session_write(s, reply, len);
+            at = reply + len;
+            continue;
+        }
+        struct resp_scan scan = {0};
+        bool is_quiet = *at == '~';
+        at += is_quiet;
+        bool is_unsure = *at == '?';
+        at += is_unsure;
+        enum resp_status status = resp_scan_request(&scan, at, (size_t)(end - at), &limits, &len);
+        ASSERT(status == RESP_READY);
+        at += len;
+        COUNT_ADD(s->worker, errors_down, 1);
+        if (!is_quiet && is_unsure) {
+            session_write(s, unknown_error, sizeof(unknown_error) - 1);
+        } else if (!is_quiet) {
+            session_error(s, "ERR holdfast: not executed: the server could not take it, and took a "
+                             "later request of this pipeline");
+        }
     }
-    COUNT_ADD(s->worker, errors_down, s->bounced_count);
     buf_finish(&s->bounced);
     s->bounced_count = 0;
-    s->bounced_quiet = 0;
 }
 
 /* True when the reply is not for the client: the request will be asked again. */
@@ -297,10 +325,6 @@ static bool lost_is_in_transaction(const struct session *s, const struct backend
     return (s->pins & PIN_MULTI) != 0;
 }
 
-static const char unknown_error[] =
-    "-ERR holdfast: the connection to the master was lost before it answered: whether this was "
-    "executed is not known\r\n";
-
 /* An error for each request of the transaction: at one for EXEC itself phpredis waits for more
  * until its read times out. */
 static void session_lost_exec(struct session *s, const struct flight *f)
@@ -379,7 +403,9 @@ void session_on_flight_lost(struct session *s, struct backend *b, const struct f
     if (flight_may_be_redone(s, f, request)) {
         COUNT_ADD(s->worker, retried_reads, !flight_writes(f));
         COUNT_ADD(s->worker, retried_writes, flight_writes(f));
-        lost_append(s, f, request);
+        struct flight again = *f;
+        again.flags |= flight_writes(f) ? FLIGHT_UNSURE : 0;
+        lost_append(s, &again, request);
         session_held_since(s, f->sent_at_ms);
     } else {
         COUNT_ADD(s->worker, errors_unknown, 1);
@@ -396,6 +422,9 @@ void session_on_backend_lost(struct session *s, struct backend *b)
     s->in_flight = 0;
     s->is_losing = false;
     session_redo_bounced(s);
+    if (session_subscriptions(s) == 0) { /* what was not confirmed is asked for anew */
+        s->pins &= (uint16_t)~PIN_SUBSCRIBED;
+    }
     if (was_own) {
         bool tx_is_open = (s->pins & PIN_MULTI) != 0;
         s->is_watch_lost = s->is_watch_lost || (s->pins & PIN_WATCH) != 0;
@@ -419,7 +448,9 @@ void session_on_flight_expired(struct session *s, const struct flight *f, const 
     }
     if (flight_writes(f)) {
         COUNT_ADD(s->worker, errors_unknown, 1);
-        session_write(s, unknown_error, sizeof(unknown_error) - 1);
+        session_reply_in_turn(s, f, unknown_error);
+    } else if (s->bounced_count > 0) { /* those before it are not answered yet */
+        bounced_append(s, f, request, f->len);
     } else {
         session_answer_down(s, &r);
     }
@@ -428,4 +459,10 @@ void session_on_flight_expired(struct session *s, const struct flight *f, const 
     if (!s->is_gone) {
         session_landed(s);
     }
+}
+
+void session_answer_unknown(struct session *s)
+{
+    COUNT_ADD(s->worker, errors_unknown, 1);
+    session_write(s, unknown_error, sizeof(unknown_error) - 1);
 }

@@ -184,12 +184,11 @@ class Transaction(Client):
         self.want_write(("SET", key), self.ask("SET", key, number), "QUEUED")
         self.want_write(("INCR", key), self.ask("INCR", key + ":n"), "QUEUED")
         reply = self.ask("EXEC")
-        lost_watch = self.watches and isinstance(reply, Nil)
         if isinstance(reply, RespError) and reply.startswith("EXECABORT"):
             self.aborted.append(reply)
         elif isinstance(reply, list) and all(UNKNOWN in str(one) for one in reply):
             self.in_doubt.append(f"{self.name}: {reply}")
-        elif lost_watch:
+        elif isinstance(reply, Nil):
             self.aborted.append("nil")
         elif isinstance(reply, list) and len(reply) == 2 and reply[0] == "OK":
             self.done += 1
