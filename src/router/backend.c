@@ -411,6 +411,7 @@ static void backend_on_end(void *ctx, struct conn *conn, enum conn_end why, cons
     }
     bool is_trouble = b->profile->target == TARGET_MASTER && backend_is_current(b) &&
                       (!was_ready || b->count > 0 || b->is_shared);
+    w->is_doubtful = w->is_doubtful || (is_trouble && was_ready && w->journal != NULL);
     backend_lose(b, text);
     if (is_trouble) {
         worker_trouble(w);

@@ -171,7 +171,7 @@ void cleanse_begin(struct worker *w)
     if (w->journal == NULL) {
         return;
     }
-    w->has_missed = false;
+    w->is_doubtful = false;
     size_t keys = journal_drain(w->journal, w->master_alive_ms, cleanse_flush, cleanse_key, w);
     for (struct cleanse *c = w->cleanses; c != NULL; c = c->next) {
         cleanse_end_unlink(c);
@@ -231,14 +231,37 @@ void cleanse_on_idle(struct worker *w, struct backend *b)
             break;
         }
     }
-    if (w->cleanses == NULL && w->held_first != NULL) {
+    if (w->cleanses != NULL || w->journal == NULL) {
+        return;
+    }
+    if (w->cleansed[w->index] != w->route.generation) {
+        cleanse_note_done(w);
+    }
+    if (w->held_first != NULL) {
         session_release_held(w, MSEC_NEVER);
     }
 }
 
+void cleanse_note_done(struct worker *w)
+{
+    __atomic_store_n(&w->cleansed[w->index], w->route.generation, __ATOMIC_RELEASE);
+    if (w->journal != NULL && w->conf->threads > 1) {
+        loop_post(w->control, w->on_cleansed, w->router);
+    }
+}
+
+/* Each worker remembers what its own clients wrote, so all must be done before one may read. */
 bool cleanse_is_done(const struct worker *w)
 {
-    return w->cleanses == NULL;
+    if (w->journal == NULL || w->cleanses != NULL) {
+        return w->journal == NULL;
+    }
+    for (unsigned i = 0; i < w->conf->threads; i++) {
+        if (__atomic_load_n(&w->cleansed[i], __ATOMIC_ACQUIRE) < w->route.generation) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void cleanse_finish(struct worker *w)

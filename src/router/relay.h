@@ -232,13 +232,14 @@ struct session {
     uint32_t redo_count;
     struct buf bounced; /* those of the requests in flight that will be asked again */
     uint32_t bounced_count;
-    uint8_t wait;       /* enum session_wait */
-    bool is_held;       /* in worker->held */
-    bool is_soft;       /* its hold ran out: answered at once until there is a master */
-    bool is_swallowing; /* the rest of a streamed request whose backend is gone */
-    msec_t begun_at_ms; /* of the request that is not complete; 0 is none */
-    msec_t held_at_ms;  /* since when its oldest request waits; 0 is not */
-    msec_t retry_at_ms; /* held: not before */
+    uint8_t wait;             /* enum session_wait */
+    bool is_held;             /* in worker->held */
+    bool is_soft;             /* its hold ran out: answered at once until there is a master */
+    bool is_swallowing;       /* the rest of a streamed request whose backend is gone */
+    msec_t begun_at_ms;       /* of the request that is not complete; 0 is none */
+    msec_t held_at_ms;        /* since when its oldest request waits; 0 is not */
+    msec_t retry_at_ms;       /* held: not before */
+    msec_t bounced_out_at_ms; /* the hold of a request that bounced ran out then; 0 is never */
     msec_t accepted_at_ms;
     msec_t active_at_ms;
     msec_t long_until_ms; /* it got a long reply: its next ones are not to stall others */
@@ -315,7 +316,10 @@ struct worker {
     msec_t master_alive_ms;   /* it answered, or was asked owing nothing: the journal's clock, which
                                  stands still while there is no master, however long that is */
     struct cleanse *cleanses; /* databases that are being put right */
-    bool has_missed;          /* a write was answered as a miss: to be put right too */
+    bool is_doubtful;   /* a write was answered as a miss, or the master may have started anew with
+                           older data: to be put right too */
+    uint64_t *cleansed; /* of all workers, by index: the generation for which each is done */
+    loop_call on_cleansed;
     struct loop_timer *tick;
     msec_t tick_at_ms;
     msec_t housekeeping_at_ms;
@@ -342,7 +346,7 @@ struct request {
     struct resp_text second; /* NULL, 0 when there is none */
     const struct command *command;
     bool is_unsure; /* it was, and may have been done */
-    bool is_redo; /* it was sent before, or waits from before */
+    bool is_redo;   /* it was sent before, or waits from before */
 };
 
 /* What became of it. */
@@ -549,8 +553,9 @@ void worker_on_backend_ready(struct worker *worker, struct backend *backend);
 /* The keys of a request that is sent, or answered as a miss, are remembered. */
 void cleanse_note(struct session *session, const struct request *request);
 void cleanse_begin(struct worker *worker); /* the master changed: before anything is asked there */
-bool cleanse_is_done(const struct worker *worker);
-void cleanse_push(struct worker *worker); /* on ticks: tries again to connect */
+bool cleanse_is_done(const struct worker *worker); /* of this route, by every worker */
+void cleanse_note_done(struct worker *worker);     /* nothing (more) to do for this route */
+void cleanse_push(struct worker *worker);          /* on ticks: tries again to connect */
 void cleanse_finish(struct worker *worker);
 void cleanse_on_ready(struct worker *worker, struct backend *backend);
 void cleanse_on_gone(struct worker *worker, const struct backend *backend);

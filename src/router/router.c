@@ -24,6 +24,7 @@ struct router {
     struct finder *finder;
     struct worker *workers;
     size_t workers_count; /* opened */
+    uint64_t *cleansed;   /* for each worker */
     struct worker_socket sockets[2 * ROUTER_LISTENS_MAX];
     size_t sockets_count;
     struct tls_context *redis_tls;
@@ -78,6 +79,20 @@ static void router_on_worker_drained(void *ctx)
     r->drained++;
     if (r->drained == r->workers_count && r->on_drained != NULL) {
         r->on_drained(r->on_drained_ctx);
+    }
+}
+
+static void router_look_again_run(void *ctx)
+{
+    worker_look_again(ctx);
+}
+
+static void router_on_cleansed(void *ctx)
+{
+    struct router *r = ctx;
+
+    for (size_t i = 0; i < r->workers_count; i++) {
+        loop_post(r->workers[i].loop, router_look_again_run, &r->workers[i]);
     }
 }
 
@@ -137,11 +152,14 @@ static bool router_listen(struct router *r, const struct router_sockets *taken, 
 static bool router_workers(struct router *r, const struct router_secrets *secrets, struct err *err)
 {
     r->workers = memory_zeroed(r->conf.threads * sizeof(*r->workers));
+    r->cleansed = memory_zeroed(r->conf.threads * sizeof(*r->cleansed));
     for (unsigned i = 0; i < r->conf.threads; i++) {
         struct worker_plan plan = {.router = r,
                                    .control = r->loop,
                                    .on_trouble = router_on_trouble,
                                    .on_drained = router_on_worker_drained,
+                                   .on_cleansed = router_on_cleansed,
+                                   .cleansed = r->cleansed,
                                    .index = i,
                                    .conf = &r->conf,
                                    .secrets = secrets,
@@ -226,6 +244,7 @@ void router_close(struct router *r)
         worker_close(&r->workers[i]);
     }
     free(r->workers);
+    free(r->cleansed);
     router_close_sockets(r, !r->is_handed_over);
     tls_destroy(r->redis_tls);
     tls_destroy(r->sentinel_tls);

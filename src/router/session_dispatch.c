@@ -134,7 +134,7 @@ static void session_sent(struct session *s, const struct request *r, struct flig
     if (s->reply_mode != REPLY_ON) {
         f->flags |= FLIGHT_QUIET;
     }
-    if (s->is_held || s->held_at_ms != 0) {
+    if (s->is_held || s->held_at_ms != 0 || s->is_soft) {
         session_unhold(s);
     }
     if (request_writes(r)) {
@@ -478,6 +478,9 @@ static enum verdict session_dispatch_local(struct session *s, const struct reque
     }
     if (s->in_flight > 0) {
         return session_wait_for(s, WAIT_DRAIN);
+    }
+    if (s->pins == 0) { /* it would be of the profile that this request may leave */
+        session_forsake_own(s);
     }
     return session_local(s, r);
 }

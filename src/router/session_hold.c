@@ -142,7 +142,7 @@ void session_answer_down(struct session *s, const struct request *r)
         COUNT_ADD(w, misses, 1);
         if ((r->command->flags & COMMAND_WRITES) != 0) {
             cleanse_note(s, r);
-            w->has_missed = true;
+            w->is_doubtful = true;
         }
         session_writebuf(s, out);
         return;

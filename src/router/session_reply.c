@@ -161,6 +161,21 @@ static bool session_takes_back(struct session *s, struct backend *b, const struc
     return true;
 }
 
+/* A server that goes on to refuse: asked again and again the request would wait for ever. Who was
+ * told so lately is told at once. */
+static bool session_bounced_out(const struct session *s, const struct backend *b,
+                                const struct flight *f, const char *reply, size_t len)
+{
+    msec_t now_ms = worker_now(s->worker);
+    msec_t hold_ms = s->worker->conf->hold_ms;
+    bool is_out = now_ms - f->sent_at_ms >= hold_ms ||
+                  (s->bounced_out_at_ms != 0 && now_ms - s->bounced_out_at_ms < hold_ms);
+
+    return is_out && (f->flags & (FLIGHT_STREAMED | FLIGHT_IN_TX)) == 0 && !b->is_mid_reply &&
+           s->bounced_count == 0 && s->endpoint->target == TARGET_MASTER &&
+           reply_is_bounce(reply, len);
+}
+
 /* What a reply changes for the session. */
 static void session_note_reply(struct session *s, struct backend *b, const struct flight *f,
                                const char *reply, size_t len)
@@ -268,11 +283,38 @@ void session_on_part(struct session *s, struct backend *b, const char *part, siz
     session_press_back(s, b);
 }
 
+/* Its hold ran out, and nothing was done: the answer, in its turn. */
+static void session_answer_flight(struct session *s, const struct flight *f, const char *request)
+{
+    struct request r = {.bytes = request, .len = f->len, .command = f->command, .is_redo = true};
+    uint8_t mode = s->reply_mode;
+
+    r.is_unsure = (f->flags & FLIGHT_UNSURE) != 0;
+    if ((f->flags & FLIGHT_QUIET) != 0 && mode == REPLY_ON) {
+        s->reply_mode = REPLY_SKIP_NOW;
+    }
+    if (s->bounced_count > 0) { /* those before it are not answered yet */
+        bounced_append(s, f, request, f->len);
+    } else {
+        session_answer_down(s, &r);
+    }
+    s->reply_mode = mode;
+    s->is_soft = true;
+    if (!s->is_gone) {
+        session_landed(s);
+    }
+}
+
 void session_on_reply(struct session *s, struct backend *b, const struct flight *f,
                       const char *request, const char *reply, size_t len)
 {
     s->in_flight--;
     session_count_latency(s->worker, f);
+    if (session_bounced_out(s, b, f, reply, len)) {
+        s->bounced_out_at_ms = worker_now(s->worker);
+        session_answer_flight(s, f, request);
+        return;
+    }
     if (!session_takes_back(s, b, f, request, reply, len)) {
         session_note_reply(s, b, f, reply, len);
         if (f->command->class == COMMAND_PUBSUB && reply[0] == '-') {
@@ -439,26 +481,15 @@ void session_on_backend_lost(struct session *s, struct backend *b)
 
 void session_on_flight_expired(struct session *s, const struct flight *f, const char *request)
 {
-    struct request r = {.bytes = request, .len = f->len, .command = f->command, .is_redo = true};
-    uint8_t mode = s->reply_mode;
-
     s->in_flight--;
-    if ((f->flags & FLIGHT_QUIET) != 0 && mode == REPLY_ON) {
-        s->reply_mode = REPLY_SKIP_NOW;
+    if (!flight_writes(f)) {
+        session_answer_flight(s, f, request);
+        return;
     }
-    if (flight_writes(f)) {
-        COUNT_ADD(s->worker, errors_unknown, 1);
-        session_reply_in_turn(s, f, unknown_error);
-    } else if (s->bounced_count > 0) { /* those before it are not answered yet */
-        bounced_append(s, f, request, f->len);
-    } else {
-        session_answer_down(s, &r);
-    }
-    s->reply_mode = mode;
+    COUNT_ADD(s->worker, errors_unknown, 1);
+    session_reply_in_turn(s, f, unknown_error);
     s->is_soft = true;
-    if (!s->is_gone) {
-        session_landed(s);
-    }
+    session_landed(s);
 }
 
 void session_answer_unknown(struct session *s)

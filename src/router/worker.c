@@ -290,9 +290,14 @@ void worker_on_backend_ready(struct worker *w, struct backend *b)
         p->prover = NULL;
         profile_give_idle(p, b);
     }
-    if (w->has_missed && p->target == TARGET_MASTER) {
+    if (w->is_doubtful && p->target == TARGET_MASTER) {
         cleanse_begin(w);
     }
+    session_release_held(w, MSEC_NEVER);
+}
+
+void worker_look_again(struct worker *w)
+{
     session_release_held(w, MSEC_NEVER);
 }
 
@@ -326,6 +331,9 @@ void worker_follow(struct worker *w, const struct route *route)
     }
     if (is_new && had_master && !route->is_clean) {
         cleanse_begin(w);
+    }
+    if (w->cleanses == NULL) {
+        cleanse_note_done(w);
     }
     worker_tell_maintenance(w);
     worker_open_wanted(w);
@@ -373,6 +381,8 @@ bool worker_open(struct worker *w, const struct worker_plan *plan, struct err *e
                          .control = plan->control,
                          .on_trouble = plan->on_trouble,
                          .on_drained = plan->on_drained,
+                         .on_cleansed = plan->on_cleansed,
+                         .cleansed = plan->cleansed,
                          .index = plan->index,
                          .conf = conf,
                          .redis_tls = plan->redis_tls,

@@ -17,6 +17,9 @@ struct worker_plan {
     struct loop *control;
     loop_call on_trouble; /* posted to the control loop with router: a worker lost the master */
     loop_call on_drained; /* posted once after worker_drain(), when all clients are gone */
+    loop_call
+        on_cleansed;    /* posted when this worker put the new master right, as far as it knows */
+    uint64_t *cleansed; /* a generation for each worker; outlives them */
     unsigned index;
     const struct router_conf *conf;
     const struct router_secrets *secrets;
@@ -34,5 +37,6 @@ void worker_close(struct worker *worker); /* ends the thread; zeroed is allowed 
 void worker_follow(struct worker *worker, const struct route *route);
 void worker_take_secrets(struct worker *worker, const struct router_secrets *secrets);
 void worker_drain(struct worker *worker);
+void worker_look_again(struct worker *worker); /* another worker is done with its cleansing */
 
 #endif

@@ -67,6 +67,31 @@ def test_a_lost_delete_leaves_no_old_value(cached):
     assert s.router.count("cleansed_keys") >= 3
 
 
+def test_what_another_thread_wrote_is_deleted_before_any_reads(cached):
+    s = cached("--threads", "4")
+    clients = [s.router.connect() for _ in range(24)]
+    for number, client in enumerate(clients):
+        assert client.call("SET", f"price:{number}", "old") == "OK"
+    lose_writes(s, lambda: [client.call("DEL", f"price:{number}")
+                            for number, client in enumerate(clients)])
+    others = clients[7:] + clients[:7]
+    assert all(client.call("GET", f"price:{number}") == NONE
+               for number, client in enumerate(others))
+
+
+def test_a_master_that_starts_anew_from_an_older_file_is_put_right(cached):
+    """Nobody failed over: the address is the same, the data is not."""
+    s = cached(down_after_ms=10000)
+    client = s.router.connect()
+    assert client.call("SET", "price", "old") == "OK"
+    assert client.call("SET", "kept", "x") == "OK"
+    wait_until(lambda: s.master.call("SAVE") == "OK", 10, "the master has saved")
+    assert client.call("DEL", "price") == 1
+    s.master.kill()
+    s.master.restart()
+    assert client.call("GET", "price") == NONE
+
+
 def test_without_the_option_the_old_value_is_back(table, tmp_path):
     """So that the test above is seen to test something."""
     s = Site(table, tmp_path, replicas=1, quorum=1, kinds=["holdfast"], down_after_ms=1000).start()
