@@ -23,7 +23,9 @@ struct cleanse {
     int database;
     struct buf commands;
     uint16_t commands_count;
-    struct buf keys; /* bulks of the UNLINK that is being made */
+    struct buf keys;  /* bulks of the UNLINK that is being made */
+    struct buf names; /* all keys: the length of each (size_t), then its bytes */
+    bool is_flushed;
     size_t keys_count;
     bool is_sent;
 };
@@ -120,6 +122,7 @@ static void cleanse_flush_one(struct worker *w, int database)
 
     if (c != NULL) {
         RESP_COMMAND(&c->commands, "FLUSHDB", "ASYNC");
+        c->is_flushed = true;
         c->commands_count++;
         COUNT_ADD(w, cleansed_flushes, 1);
         log_warning(
@@ -150,6 +153,8 @@ static void cleanse_key(void *ctx, int database, const char *key, size_t len)
 
     if (c != NULL) {
         resp_write_bulk(&c->keys, key, len);
+        buf_append(&c->names, &len, sizeof(len));
+        buf_append(&c->names, key, len);
         c->keys_count++;
         COUNT_ADD(w, cleansed_keys, 1);
         if (c->keys_count == CLEANSE_KEYS_EACH) {
@@ -163,7 +168,23 @@ static void cleanse_free(struct cleanse *c)
     profile_put(c->profile);
     buf_finish(&c->commands);
     buf_finish(&c->keys);
+    buf_finish(&c->names);
     free(c);
+}
+
+/* Should this master be lost too before a replica has that, it is done again at the next. */
+static void cleanse_remember(struct worker *w, struct cleanse *c)
+{
+    if (c->is_flushed) {
+        journal_unknown(w->journal, c->database, w->master_alive_ms);
+    }
+    while (c->names.len > 0) {
+        size_t len = 0;
+        memcpy(&len, buf_data(&c->names), sizeof(len));
+        buf_take(&c->names, sizeof(len));
+        journal_add(w->journal, c->database, buf_data(&c->names), len, w->master_alive_ms);
+        buf_take(&c->names, len);
+    }
 }
 
 void cleanse_begin(struct worker *w)
@@ -175,6 +196,7 @@ void cleanse_begin(struct worker *w)
     size_t keys = journal_drain(w->journal, w->master_alive_ms, cleanse_flush, cleanse_key, w);
     for (struct cleanse *c = w->cleanses; c != NULL; c = c->next) {
         cleanse_end_unlink(c);
+        cleanse_remember(w, c);
         if (c->backend != NULL) { /* from before: what it was told is told again with the rest */
             struct backend *b = c->backend;
             c->backend = NULL;

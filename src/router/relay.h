@@ -234,7 +234,8 @@ struct session {
     uint32_t bounced_count;
     uint8_t wait;             /* enum session_wait */
     bool is_held;             /* in worker->held */
-    bool is_soft;             /* its hold ran out: answered at once until there is a master */
+    bool is_soft;             /* its hold ran out: answered at once until there is a master, */
+    uint64_t soft_proofs;     /* that is until worker->master_proofs is another */
     bool is_swallowing;       /* the rest of a streamed request whose backend is gone */
     msec_t begun_at_ms;       /* of the request that is not complete; 0 is none */
     msec_t held_at_ms;        /* since when its oldest request waits; 0 is not */
@@ -316,6 +317,7 @@ struct worker {
     msec_t master_alive_ms;   /* it answered, or was asked owing nothing: the journal's clock, which
                                  stands still while there is no master, however long that is */
     struct cleanse *cleanses; /* databases that are being put right */
+    uint64_t master_proofs;   /* connections on which a master proved its role */
     bool is_doubtful;   /* a write was answered as a miss, or the master may have started anew with
                            older data: to be put right too */
     uint64_t *cleansed; /* of all workers, by index: the generation for which each is done */
@@ -398,6 +400,7 @@ void session_restore_own(struct session *session);
 /* Held until there is one, or answered at once when its hold ran out before. */
 enum verdict session_hold(struct session *session, const struct request *request);
 void session_unhold(struct session *session);
+void session_soften(struct session *session); /* no master came in time for one of its requests */
 void session_hold_expire(struct worker *worker, msec_t now_ms);
 void session_release_held(struct worker *worker, msec_t now_ms);
 

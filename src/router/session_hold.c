@@ -59,6 +59,18 @@ void session_unhold(struct session *s)
 
 /* ---- holding ---- */
 
+/* Its hold ran out: from now on it is answered at once. */
+void session_soften(struct session *s)
+{
+    s->is_soft = true;
+    s->soft_proofs = s->worker->master_proofs;
+}
+
+static bool session_is_soft(const struct session *s)
+{
+    return s->is_soft && s->soft_proofs == s->worker->master_proofs;
+}
+
 static bool hold_is_full(const struct worker *w, size_t more)
 {
     return w->counts.held_bytes + more > w->conf->hold_max_bytes / w->conf->threads;
@@ -69,7 +81,7 @@ enum verdict session_hold(struct session *s, const struct request *r)
     struct worker *w = s->worker;
     size_t len = r == NULL ? 0 : r->len;
 
-    if (r != NULL && (s->is_soft || (!s->is_held && hold_is_full(w, len)))) {
+    if (r != NULL && (session_is_soft(s) || (!s->is_held && hold_is_full(w, len)))) {
         if (s->in_flight > 0) { /* its answer must not overtake those */
             return session_wait_for(s, WAIT_DRAIN);
         }
@@ -107,8 +119,8 @@ void session_hold_expire(struct worker *w, msec_t now_ms)
 {
     for (struct session *s = w->held_first; s != NULL; s = s->next_held) {
         bool is_over = s->held_at_ms != 0 && now_ms - s->held_at_ms >= w->conf->hold_ms;
-        if (is_over && !s->is_soft) {
-            s->is_soft = true;
+        if (is_over && !session_is_soft(s)) {
+            session_soften(s);
             s->retry_at_ms = 0;
             session_go_on(s);
         }

@@ -299,7 +299,7 @@ static void session_answer_flight(struct session *s, const struct flight *f, con
         session_answer_down(s, &r);
     }
     s->reply_mode = mode;
-    s->is_soft = true;
+    session_soften(s);
     if (!s->is_gone) {
         session_landed(s);
     }
@@ -488,7 +488,7 @@ void session_on_flight_expired(struct session *s, const struct flight *f, const 
     }
     COUNT_ADD(s->worker, errors_unknown, 1);
     session_reply_in_turn(s, f, unknown_error);
-    s->is_soft = true;
+    session_soften(s);
     session_landed(s);
 }
 

@@ -280,6 +280,7 @@ void worker_on_backend_ready(struct worker *w, struct backend *b)
 {
     struct profile *p = b->profile;
 
+    w->master_proofs += p->target == TARGET_MASTER;
     cleanse_on_ready(w, b);
     if (b->owner != NULL) {
         session_restore_own(b->owner);

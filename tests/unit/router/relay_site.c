@@ -405,7 +405,7 @@ static void do_unwatch(struct call *call)
 
 static void do_exec(struct call *call);
 
-enum { IS_WRITE = 1, IS_LOADING_OK = 2, IS_TX = 4, IS_PUBSUB = 8 };
+enum { IS_WRITE = 1, IS_LOADING_OK = 2, IS_TX = 4, IS_PUBSUB = 8, IS_OURS = 16 };
 
 static const struct {
     const char *name;
@@ -418,8 +418,8 @@ static const struct {
     {"SET", do_set, IS_WRITE},
     {"RPUSH", do_push, IS_WRITE},
     {"INCR", do_incr, IS_WRITE},
-    {"UNLINK", do_unlink, IS_WRITE},
-    {"FLUSHDB", do_flushdb, IS_WRITE},
+    {"UNLINK", do_unlink, IS_WRITE | IS_OURS},
+    {"FLUSHDB", do_flushdb, IS_WRITE | IS_OURS},
     {"BLPOP", do_blpop, IS_WRITE},
     {"INFO", do_info, IS_LOADING_OK},
     {"WAIT", do_wait, 0},
@@ -452,7 +452,8 @@ static void run(struct call *call, size_t number)
 {
     struct server *s = call->c->server;
 
-    if ((commands[number].flags & IS_WRITE) != 0 && s != &s->site->servers[s->site->truth]) {
+    if ((commands[number].flags & (IS_WRITE | IS_OURS)) == IS_WRITE &&
+        s != &s->site->servers[s->site->truth]) {
         site_fault("%s %s reaches a master that was replaced", commands[number].name,
                    call->cmd->argc > 1 ? call->cmd->argv[1].bytes : "");
     }
@@ -471,8 +472,7 @@ static void do_exec(struct call *call)
         return;
     }
     for (int i = 0; i < SITE_COUNTERS; i++) {
-        is_dirty = is_dirty ||
-                   (c->is_watching[i] && c->watched[i] != c->server->site->shared[i]);
+        is_dirty = is_dirty || (c->is_watching[i] && c->watched[i] != c->server->site->shared[i]);
     }
     if (c->is_tx_wrong || (c->tx_writes && !c->server->is_master)) {
         resp_write_error(call->out, "EXECABORT Transaction discarded because of previous errors.");
@@ -526,7 +526,12 @@ static void conn_command(struct site_conn *c, const struct resp_command *cmd)
 {
     size_t number = command_number(&cmd->argv[0]);
 
-    c->server->site->commands++;
+    if (c->server->site->is_verbose) {
+        (void)printf(
+            "%lld:   server %zu conn %lld: %s %s%s\n", (long long)c->server->site->now_ms - 1000000,
+            (size_t)(c->server - c->server->site->servers), (long long)c->id, cmd->argv[0].bytes,
+            cmd->argc > 1 ? cmd->argv[1].bytes : "", cmd->argc > 2 ? " ..." : "");
+    }
     if (number == COUNT_OF(commands)) {
         c->is_tx_wrong = c->is_tx_wrong || c->is_tx;
         resp_write_error(&c->out, "ERR unknown command '%s'", cmd->argv[0].bytes);
@@ -575,8 +580,7 @@ static void conn_serve(struct site_conn *c)
         conn_unblock(c, site->now_ms);
     }
     while (budget-- > 0 && c->blocked_until_ms == 0) {
-        enum resp_status status =
-            resp_command_read(&c->reader, &c->in, &resp_limits_default, &cmd);
+        enum resp_status status = resp_command_read(&c->reader, &c->in, &resp_limits_default, &cmd);
         if (status == RESP_BAD) {
             site_fault("a server is sent what is no request: %s", resp_command_error(&c->reader));
         }
@@ -626,16 +630,6 @@ bool site_is_idle(const struct site *site, size_t server)
         }
     }
     return true;
-}
-
-size_t site_conns(const struct site *site)
-{
-    size_t count = 0;
-
-    for (const struct site_conn *c = site->conns; c != NULL; c = c->next) {
-        count++;
-    }
-    return count;
 }
 
 /* ---- what happens to them ---- */
@@ -707,11 +701,8 @@ void site_on_connect(void *ctx, struct conn *conn)
         site_fault("a connection to nowhere: %s", conn->at.ip);
     }
     struct site_conn *c = memory_zeroed(sizeof(*c));
-    *c = (struct site_conn){.next = site->conns,
-                            .server = s,
-                            .conn = conn,
-                            .version = RESP_2,
-                            .id = ++site->next_id};
+    *c = (struct site_conn){
+        .next = site->conns, .server = s, .conn = conn, .version = RESP_2, .id = ++site->next_id};
     site->conns = c;
     conn->peer = c;
     if (s->is_up) {

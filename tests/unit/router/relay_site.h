@@ -68,7 +68,7 @@ struct site {
     int64_t shared[SITE_COUNTERS];
     struct site_conn *conns;
     bool is_cache; /* keys may be deleted by the relay */
-    uint64_t commands;
+    bool is_verbose;
     int64_t next_id;
 };
 
@@ -84,10 +84,9 @@ void site_turn(struct site *site, msec_t now_ms); /* some of the servers do some
 /* Nothing that a server got waits to be done. */
 bool site_is_idle(const struct site *site, size_t server);
 
-void server_crash(struct server *s);                         /* its connections are reset */
-void server_drop_some(struct server *s);                     /* one of its connections is */
-void server_set_master(struct server *s, bool is_master);    /* who blocks is told */
+void server_crash(struct server *s);                           /* its connections are reset */
+void server_drop_some(struct server *s);                       /* one of its connections is */
+void server_set_master(struct server *s, bool is_master);      /* who blocks is told */
 void site_publish(struct site *site, int client, int channel); /* "m:CLIENT:CHANNEL" there */
-size_t site_conns(const struct site *site);
 
 #endif
