@@ -232,6 +232,7 @@ struct session {
     uint32_t redo_count;
     struct buf bounced; /* those of the requests in flight that will be asked again */
     uint32_t bounced_count;
+    bool has_bounced_write;   /* one of them is a write that the server could not take */
     uint8_t wait;             /* enum session_wait */
     bool is_held;             /* in worker->held */
     bool is_soft;             /* its hold ran out: answered at once until there is a master, */

@@ -428,7 +428,8 @@ static enum verdict session_transaction_lost(struct session *s, const struct req
     }
     s->is_tx_lost = false;
     s->is_watch_lost = false;
-    if ((s->pins & PIN_WATCH) != 0) { /* it ends with the transaction, of which Redis knows nothing */
+    if ((s->pins & PIN_WATCH) !=
+        0) { /* it ends with the transaction, of which Redis knows nothing */
         s->pins &= (uint16_t)~PIN_WATCH;
         if (s->backend != NULL) {
             s->backend->is_dirty = true;

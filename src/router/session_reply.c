@@ -59,6 +59,7 @@ static void session_redo_bounced(struct session *s)
     s->redo_count += s->bounced_count;
     s->bounced = (struct buf){0};
     s->bounced_count = 0;
+    s->has_bounced_write = false;
 }
 
 static bool flight_writes(const struct flight *f)
@@ -135,6 +136,7 @@ static void session_give_up_bounced(struct session *s)
     }
     buf_finish(&s->bounced);
     s->bounced_count = 0;
+    s->has_bounced_write = false;
 }
 
 /* True when the reply is not for the client: the request will be asked again. */
@@ -150,6 +152,7 @@ static bool session_takes_back(struct session *s, struct backend *b, const struc
     if (is_bounce) {
         COUNT_ADD(s->worker, bounced, 1);
         bounced_append(s, f, request, f->len);
+        s->has_bounced_write = s->has_bounced_write || flight_writes(f);
     } else if (s->bounced_count > 0 && !flight_writes(f)) {
         bounced_append(s, f, request, f->len); /* it was answered too early */
     } else {
@@ -428,6 +431,17 @@ static void lost_append(struct session *s, const struct flight *f, const char *r
     buf_finish(&rest);
 }
 
+/* A write that may have been done. Earlier ones that bounced are not asked again then: they would
+ * come after it. */
+static void session_answer_unknown_flight(struct session *s, const struct flight *f)
+{
+    if (s->has_bounced_write) {
+        session_give_up_bounced(s);
+    }
+    COUNT_ADD(s->worker, errors_unknown, 1);
+    session_reply_in_turn(s, f, unknown_error);
+}
+
 void session_on_flight_lost(struct session *s, struct backend *b, const struct flight *f,
                             const char *request)
 {
@@ -450,8 +464,7 @@ void session_on_flight_lost(struct session *s, struct backend *b, const struct f
         lost_append(s, &again, request);
         session_held_since(s, f->sent_at_ms);
     } else {
-        COUNT_ADD(s->worker, errors_unknown, 1);
-        session_reply_in_turn(s, f, unknown_error);
+        session_answer_unknown_flight(s, f);
     }
 }
 
@@ -486,8 +499,7 @@ void session_on_flight_expired(struct session *s, const struct flight *f, const 
         session_answer_flight(s, f, request);
         return;
     }
-    COUNT_ADD(s->worker, errors_unknown, 1);
-    session_reply_in_turn(s, f, unknown_error);
+    session_answer_unknown_flight(s, f);
     session_soften(s);
     session_landed(s);
 }
