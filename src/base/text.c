@@ -165,3 +165,29 @@ bool text_is_run_id(const char *text, size_t len)
     }
     return len > 1 || (len == 1 && text[0] != '*' && text[0] != '-');
 }
+
+/* By the row method. */
+size_t text_distance(const char *a, const char *b)
+{
+    size_t row[TEXT_DISTANCE_MAX + 1];
+    size_t a_len = strlen(a);
+    size_t b_len = strlen(b);
+
+    if (a_len > TEXT_DISTANCE_MAX || b_len > TEXT_DISTANCE_MAX) {
+        return SIZE_MAX;
+    }
+    for (size_t j = 0; j <= b_len; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; i <= a_len; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_len; j++) {
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            best = row[j] + 1 < best ? row[j] + 1 : best;
+            row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+        }
+    }
+    return row[b_len];
+}

@@ -23,6 +23,11 @@ bool text_same(const char *a, const char *b); /* ignoring the case of ASCII lett
  * Bounded work: no pattern makes it exponential. */
 bool text_glob(const char *pattern, size_t pattern_len, const char *text, size_t len);
 
+/* The fewest letters to add, drop or change that make one word the other; SIZE_MAX when one is
+ * longer than TEXT_DISTANCE_MAX. To suggest what may have been meant. */
+size_t text_distance(const char *a, const char *b);
+enum { TEXT_DISTANCE_MAX = 64 /* longer words are no names of ours, nor near one */ };
+
 /* len lower-case hex digits, and nothing after them. */
 bool text_is_hex(const char *text, size_t len);
 

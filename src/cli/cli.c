@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/text.h"
 #include "cli/demo.h"
 #include "cli/status.h"
 #include "daemon/daemon.h"
 
 enum {
-    CLI_NAME_MAX = 32,        /* longer words are no command of ours, nor near one */
     CLI_SUGGEST_DISTANCE = 2, /* edits between what was typed and what is suggested */
 };
 
@@ -49,38 +49,13 @@ static const struct cli_command *cli_find(const char *name)
     return NULL;
 }
 
-/* The edit distance of two short words, by the row method. */
-static size_t cli_distance(const char *a, const char *b)
-{
-    size_t row[CLI_NAME_MAX + 1];
-    size_t b_len = strlen(b);
-
-    if (strlen(a) > CLI_NAME_MAX || b_len > CLI_NAME_MAX) {
-        return CLI_NAME_MAX;
-    }
-    for (size_t j = 0; j <= b_len; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; a[i - 1] != '\0'; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b_len; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            best = row[j] + 1 < best ? row[j] + 1 : best;
-            row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-        }
-    }
-    return row[b_len];
-}
-
 static const char *cli_nearest(const char *typed)
 {
     const char *nearest = NULL;
     size_t nearest_distance = CLI_SUGGEST_DISTANCE + 1;
 
     for (size_t i = 0; i < COUNT_OF(commands); i++) {
-        size_t distance = cli_distance(typed, commands[i].name);
+        size_t distance = text_distance(typed, commands[i].name);
         if (distance < nearest_distance) {
             nearest_distance = distance;
             nearest = commands[i].name;

@@ -7,8 +7,7 @@
 #include "config/router_room.h"
 
 enum {
-    ROUTER_OPTION_NAME_MAX = 40, /* longer words are near no name of ours */
-    ROUTER_OPTION_NEAR = 2,      /* edits between what was typed and what is suggested */
+    ROUTER_OPTION_NEAR = 2, /* edits between what was typed and what is suggested */
 };
 
 const char *const router_client_auth_names[] = {"none", "own", "pass", NULL};
@@ -84,33 +83,6 @@ bool router_option_is_for_files(const struct router_option *option)
 
 /* ---- what was meant ---- */
 
-/* The edit distance of two short words, row by row. */
-static size_t router_option_distance(const char *typed, const char *name)
-{
-    size_t row[ROUTER_OPTION_NAME_MAX + 1];
-    size_t typed_len = strlen(typed);
-    size_t len = strlen(name);
-
-    ASSERT(len <= ROUTER_OPTION_NAME_MAX);
-    if (typed_len > ROUTER_OPTION_NAME_MAX) {
-        return SIZE_MAX;
-    }
-    for (size_t j = 0; j <= len; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 0; i < typed_len; i++) {
-        size_t left_above = row[0];
-        row[0] = i + 1;
-        for (size_t j = 1; j <= len; j++) {
-            size_t cheapest = left_above + (typed[i] != name[j - 1]);
-            left_above = row[j];
-            cheapest = row[j] + 1 < cheapest ? row[j] + 1 : cheapest;
-            row[j] = row[j - 1] + 1 < cheapest ? row[j - 1] + 1 : cheapest;
-        }
-    }
-    return row[len];
-}
-
 const char *router_option_nearest(const char *typed)
 {
     const char *nearest = NULL;
@@ -121,7 +93,7 @@ const char *router_option_nearest(const char *typed)
         if (rows[i].kind == ROUTER_OPTION_HEADING) {
             continue;
         }
-        size_t distance = router_option_distance(typed, rows[i].name);
+        size_t distance = text_distance(typed, rows[i].name);
         if (typed_len >= 4 && distance > ROUTER_OPTION_NEAR &&
             strncmp(typed, rows[i].name, typed_len) == 0) {
             distance = ROUTER_OPTION_NEAR; /* "redis-password" of "redis-password-file" */

@@ -6,6 +6,7 @@ import shutil
 from lib.conf import ConfState
 from lib.events import EventRecorder
 from lib.ports import free_port
+from lib.procs import Server
 from lib.resp import RespClient, RespError, as_dict
 from lib.wait import wait_until
 
@@ -25,7 +26,7 @@ def command_for(kind):
     return [os.environ.get("REDIS_SENTINEL") or shutil.which("redis-sentinel")]
 
 
-class Monitor:
+class Monitor(Server):
     """A sentinel.conf and the process that runs on it; kind may change between two starts."""
 
     def __init__(self, table, directory, conf, *, kind, name="monitor", host="127.0.0.1",
@@ -80,24 +81,6 @@ class Monitor:
     def wait_ready(self, within_s=START_S):
         wait_until(lambda: self.call("PING") == "PONG", within_s, f"{self} answers PING")
         return self
-
-    def alive(self):
-        return self.process is not None and self.process.alive()
-
-    def running(self):
-        return self.process is not None and self.process.running()
-
-    def kill(self):
-        self.process.kill()
-
-    def terminate(self, within_s=10):
-        return self.process.terminate(within_s)
-
-    def stop(self):
-        self.process.stop()
-
-    def cont(self):
-        self.process.cont()
 
     def connect(self, timeout_s=2.0, hello=None):
         client = RespClient(self.addr, timeout_s=timeout_s, netns=self.netns,

@@ -10,6 +10,8 @@ import signal
 import subprocess
 import time
 
+from lib.wait import wait_until
+
 PR_SET_CHILD_SUBREAPER = 36
 LEFTOVER_GRACE_S = 3.0
 
@@ -128,6 +130,30 @@ class Process:
             return file.read()
 
 
+class Server:
+    """What every server of a test can be told; `process` is None before its start."""
+
+    process = None
+
+    def alive(self):
+        return self.process is not None and self.process.alive()
+
+    def running(self):
+        return self.process is not None and self.process.running()
+
+    def kill(self):
+        self.process.kill()
+
+    def terminate(self, within_s=15):
+        return self.process.terminate(within_s)
+
+    def stop(self):
+        self.process.stop()
+
+    def cont(self):
+        self.process.cont()
+
+
 class ProcessTable:
     """Everything a test (or a module's fixture) started; close() ends all and tolerates no rest."""
 
@@ -169,10 +195,11 @@ class ProcessTable:
     @staticmethod
     def _leftovers():
         """Children nobody owns that are still there after a short grace; {pid: command line}."""
-        deadline = time.monotonic() + LEFTOVER_GRACE_S
-        while True:
+        def orphans():
             owned = {pid for table in _tables for pid in table.pids()}
-            left = [pid for pid in children() if pid not in owned]
-            if not left or time.monotonic() > deadline:
-                return {pid: command_line(pid) for pid in left}
-            time.sleep(0.02)
+            return [pid for pid in children() if pid not in owned]
+        try:
+            wait_until(lambda: not orphans(), LEFTOVER_GRACE_S, "nothing is left behind")
+        except AssertionError:
+            pass  # the caller names them
+        return {pid: command_line(pid) for pid in orphans()}

@@ -5,13 +5,14 @@ import shutil
 import time
 
 from lib.ports import free_port
+from lib.procs import Server
 from lib.resp import RespClient, RespError
 from lib.wait import wait_until
 
 START_S = 10
 
 
-class RedisServer:
+class RedisServer(Server):
     """One data node. start() does not wait (start many, then wait_ready() each)."""
 
     def __init__(self, table, directory, *, name="redis", host="127.0.0.1", port=None, netns=None,
@@ -57,12 +58,6 @@ class RedisServer:
         wait_until(lambda: self.call("PING") == "PONG", within_s, f"{self} answers PING")
         return self
 
-    def alive(self):
-        return self.process is not None and self.process.alive()
-
-    def running(self):
-        return self.process is not None and self.process.running()
-
     def connect(self, timeout_s=2.0):
         client = RespClient(self.addr, timeout_s=timeout_s, netns=self.netns,
                             tls=self.tls.context() if self.tls else None)
@@ -89,15 +84,6 @@ class RedisServer:
         info = self.info("replication")
         return (info["role"] == "slave" and info["master_link_status"] == "up"
                 and (info["master_host"], int(info["master_port"])) == tuple(addr))
-
-    def kill(self):
-        self.process.kill()
-
-    def stop(self):
-        self.process.stop()
-
-    def cont(self):
-        self.process.cont()
 
     def shutdown(self):
         """A clean SHUTDOWN, as an operator does it."""

@@ -6,6 +6,7 @@ import subprocess
 
 from lib.monitor import holdfast_path
 from lib.ports import free_port
+from lib.procs import Server
 from lib.resp import RespClient, RespError
 from lib.wait import wait_until
 
@@ -14,7 +15,7 @@ FIND_S = 10
 STATUS_S = 10
 
 
-class Router:
+class Router(Server):
     """Listens on a free port (and on .unix when asked), in front of the monitors it is given.
 
     sentinels       monitors, or (host, port) pairs
@@ -111,24 +112,6 @@ class Router:
             return True
         wait_until(routes, within_s, f"{self} reaches a master")
         return self
-
-    def alive(self):
-        return self.process is not None and self.process.alive()
-
-    def running(self):
-        return self.process is not None and self.process.running()
-
-    def kill(self):
-        self.process.kill()
-
-    def terminate(self, within_s=15):
-        return self.process.terminate(within_s)
-
-    def stop(self):
-        self.process.stop()
-
-    def cont(self):
-        self.process.cont()
 
     def log_text(self):
         try:

@@ -143,9 +143,28 @@ static void case_of_letters_is_ignored(void **state)
     assert_false(text_same("a", "ab"));
 }
 
+static void test_distance_is_the_fewest_edits(void **state)
+{
+    char longer[TEXT_DISTANCE_MAX + 2];
+
+    (void)state;
+    memset(longer, 'x', sizeof(longer) - 1);
+    longer[sizeof(longer) - 1] = '\0';
+    assert_int_equal(text_distance("", ""), 0);
+    assert_int_equal(text_distance("hold", "hold"), 0);
+    assert_int_equal(text_distance("", "hold"), 4);
+    assert_int_equal(text_distance("hodl", "hold"), 2);
+    assert_int_equal(text_distance("listen", "liste"), 1);
+    assert_int_equal(text_distance("chache", "cache"), 1);
+    assert_int_equal(text_distance("kitten", "sitting"), 3);
+    assert_true(text_distance(longer, "x") == SIZE_MAX);
+    assert_true(text_distance("x", longer) == SIZE_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_distance_is_the_fewest_edits),
         cmocka_unit_test(whole_numbers),
         cmocka_unit_test(what_is_no_number_changes_nothing),
         cmocka_unit_test(copies_fit_or_do_not),
