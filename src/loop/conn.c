@@ -15,13 +15,10 @@
 #include "loop/conn_inside.h"
 
 enum {
-    CORK_MAX_BYTES = 64 * 1024,      /* a handler that writes more is sent in parts */
     DISCARD_MAX_BYTES = 1024 * 1024, /* no reader of ours lets more wait */
 };
 
-static void conn_flush(struct conn *c);
 static void conn_receive(struct conn *c);
-static size_t conn_send(struct conn *c, const char *from, size_t len);
 
 /* ---- descriptors ---- */
 
@@ -44,10 +41,9 @@ void conn_watch(struct conn *c, bool want_read, bool want_write)
     c->is_writing = want_write;
 }
 
-/* What an open connection waits for. */
-static void conn_watch_open(struct conn *c)
+void conn_watch_open(struct conn *c)
 {
-    bool has_to_wait = c->out.len > 0 && !c->is_flush_queued;
+    bool has_to_wait = conn_has_output(c) && !c->is_flush_queued;
 
     conn_watch(c, !c->is_paused && !c->is_leaving, has_to_wait || c->read_wants_write);
 }
@@ -76,7 +72,7 @@ static void conn_on_event(struct conn *c, bool is_writable)
         conn_tls_handshake(c);
         break;
     case CONN_PHASE_OPEN:
-        if (is_writable && c->out.len > 0) {
+        if (is_writable && conn_has_output(c)) {
             conn_flush(c);
         }
         if (c->phase == CONN_PHASE_OPEN && (!is_writable || c->read_wants_write)) {
@@ -135,17 +131,17 @@ static void conn_discard_input(const struct conn *c)
     }
 }
 
-/* Only memory is left, freed at the end of the turn. */
-static void conn_die(struct conn *c)
+void conn_die(struct conn *c)
 {
     ASSERT(c->phase != CONN_PHASE_DEAD);
     conn_watch(c, false, false);
     conn_tls_detach(c);
-    if (c->is_leaving) {
+    if (c->is_leaving && !c->has_ended) {
         conn_discard_input(c);
     }
     (void)close(c->fd); /* nothing can be done about an error */
     c->fd = -1;
+    c->tail_len = 0;
     c->phase = CONN_PHASE_DEAD;
     c->h = NULL;
     loop_timer_destroy(c->deadline);
@@ -182,7 +178,7 @@ static void conn_on_task(void *ctx)
     }
     if (c->is_flush_queued) {
         c->is_flush_queued = false;
-        if (c->phase == CONN_PHASE_OPEN && !c->is_writing && c->out.len > 0) {
+        if (c->phase == CONN_PHASE_OPEN && !c->is_writing && conn_has_output(c)) {
             conn_flush(c);
         }
     }
@@ -264,27 +260,8 @@ void conn_close(struct conn *c)
         conn_write(c, buf_data(&c->loop->cork), c->loop->cork.len);
         buf_clear(&c->loop->cork);
     }
-    if (c->is_flush_queued && c->phase == CONN_PHASE_OPEN && c->out.len > 0) {
-        (void)conn_send(c, buf_data(&c->out), c->out.len); /* as far as it goes: it is closed now */
-    }
+    conn_flush_once(c);
     conn_die(c);
-}
-
-/* ---- corking: one send for all that a handler writes ---- */
-
-static void conn_cork(struct conn *c)
-{
-    ASSERT(c->loop->corked == NULL);
-    c->loop->corked = c;
-}
-
-static void conn_uncork(struct conn *c)
-{
-    if (c->loop->corked == c) { /* not closed meanwhile */
-        c->loop->corked = NULL;
-        conn_write(c, buf_data(&c->loop->cork), c->loop->cork.len);
-        buf_clear(&c->loop->cork);
-    }
 }
 
 /* ---- opening ---- */
@@ -315,149 +292,9 @@ void conn_opened(struct conn *c)
         c->h->on_open(c->ctx, c);
         conn_uncork(c);
     }
-    if (c->phase == CONN_PHASE_OPEN && c->out.len > 0) {
+    if (c->phase == CONN_PHASE_OPEN && conn_has_output(c)) {
         conn_flush(c);
     }
-}
-
-/* ---- writing ---- */
-
-static size_t conn_send(struct conn *c, const char *from, size_t len)
-{
-    if (c->ssl != NULL) {
-        return conn_tls_write(c, from, len);
-    }
-    ssize_t sent = send(c->fd, from, len, MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-        conn_fail_errno(c, errno);
-    }
-    return sent < 0 ? 0 : (size_t)sent;
-}
-
-/* Into the output buffer. False when it is full: then the connection has failed. */
-static bool conn_keep(struct conn *c, const char *bytes, size_t len)
-{
-    if (len > c->out_max_bytes || c->out.len > c->out_max_bytes - len) {
-        conn_fail(c, CONN_OVERFLOW, "the other side does not read: over %zu bytes wait for it",
-                  c->out_max_bytes);
-        return false;
-    }
-    buf_append(&c->out, bytes, len);
-    return true;
-}
-
-void conn_write(struct conn *c, const void *bytes, size_t len)
-{
-    const char *from = bytes;
-
-    ASSERT(c->magic == CONN_MAGIC);
-    if (len == 0 || c->is_leaving || c->phase >= CONN_PHASE_FAILED) {
-        return;
-    }
-    if (c->loop->corked == c) {
-        buf_append(&c->loop->cork, from, len);
-        if (c->loop->cork.len >= CORK_MAX_BYTES) {
-            conn_uncork(c);
-            c->loop->corked = c;
-        }
-        return;
-    }
-    if (c->out.len == 0 && c->phase == CONN_PHASE_OPEN) {
-        size_t sent = conn_send(c, from, len);
-        from += sent;
-        len -= sent;
-        if (len == 0 || c->phase != CONN_PHASE_OPEN) {
-            return;
-        }
-    }
-    if (conn_keep(c, from, len) && c->phase == CONN_PHASE_OPEN) {
-        conn_watch_open(c);
-    }
-}
-
-void conn_write_later(struct conn *c, const void *bytes, size_t len)
-{
-    ASSERT(c->magic == CONN_MAGIC);
-    if (len == 0 || c->is_leaving || c->phase >= CONN_PHASE_FAILED) {
-        return;
-    }
-    if (c->loop->corked == c) { /* sooner than later, and in order */
-        conn_write(c, bytes, len);
-        return;
-    }
-    if (conn_keep(c, bytes, len) && !c->is_writing) {
-        c->is_flush_queued = true;
-        loop_defer(c->loop, &c->task);
-    }
-}
-
-void conn_write_text(struct conn *c, const char *text)
-{
-    conn_write(c, text, strlen(text));
-}
-
-void conn_writebuf(struct conn *c, struct buf *from)
-{
-    conn_write(c, buf_data(from), from->len);
-    buf_clear(from);
-}
-
-size_t conn_pending_bytes(const struct conn *c)
-{
-    return c->out.len + (c->loop->corked == c ? c->loop->cork.len : 0);
-}
-
-void conn_keep_output(struct conn *c, bool keeps)
-{
-    c->keeps_output = keeps;
-    if (!keeps && c->out.len == 0) {
-        buf_finish(&c->out);
-    }
-}
-
-static void conn_flush(struct conn *c)
-{
-    bool had_to_wait = c->is_writing;
-    size_t sent = conn_send(c, buf_data(&c->out), c->out.len);
-
-    if (c->phase != CONN_PHASE_OPEN) {
-        return;
-    }
-    buf_drop(&c->out, sent);
-    if (c->out.len > 0) {
-        conn_watch_open(c);
-        return;
-    }
-    if (!c->keeps_output) {
-        buf_finish(&c->out);
-    }
-    conn_watch_open(c);
-    if (c->is_leaving) {
-        conn_die(c);
-    } else if (had_to_wait && c->h->on_drain != NULL) {
-        conn_cork(c);
-        c->h->on_drain(c->ctx, c);
-        conn_uncork(c);
-    }
-}
-
-void conn_close_after_flush(struct conn *c)
-{
-    ASSERT(c->magic == CONN_MAGIC);
-    if (c->phase == CONN_PHASE_FAILED && c->h == NULL) {
-        return; /* from inside on_end */
-    }
-    conn_uncork(c);
-    c->is_leaving = true;
-    if (c->phase >= CONN_PHASE_FAILED || c->out.len == 0) {
-        conn_close(c);
-        return;
-    }
-    c->h = NULL;
-    if (c->phase == CONN_PHASE_OPEN) {
-        conn_watch_open(c);
-    }
-    conn_set_deadline(c, CONN_FLUSH_MS);
 }
 
 /* ---- reading ---- */
@@ -504,6 +341,7 @@ static size_t conn_read(struct conn *c)
         return conn_tls_read(c, c->loop->scratch, LOOP_SCRATCH_BYTES);
     }
     ssize_t got = recv(c->fd, c->loop->scratch, LOOP_SCRATCH_BYTES, 0);
+    c->has_ended = got == 0;
     if (got == 0 && c->h != NULL && c->h->on_half_close != NULL) {
         c->is_half_closed = true;
     } else if (got == 0) {

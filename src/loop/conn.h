@@ -93,6 +93,17 @@ void conn_write_text(struct conn *c, const char *text);
  * until then: for many small writes to many connections. on_drain comes only when the kernel did
  * not take it all. */
 void conn_write_later(struct conn *c, const void *bytes, size_t len);
+
+/*
+ * As conn_write_later(), of the last len bytes of keeper, which were just appended to it; but they
+ * are not copied: keeper is the caller's, and keeps them until they are sent, or until
+ * conn_own_tail() has made a copy. It may grow at its end and lose its front meanwhile, as long as
+ * conn_tail_bytes() are left.
+ */
+void conn_write_from(struct conn *c, const struct buf *keeper, size_t len);
+size_t conn_tail_bytes(const struct conn *c); /* of keeper, not yet accepted by the kernel */
+void conn_own_tail(struct conn *c);
+
 void conn_writebuf(struct conn *c, struct buf *from); /* and empties from */
 size_t conn_pending_bytes(const struct conn *c);      /* written, not yet accepted by the kernel */
 

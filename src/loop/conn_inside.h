@@ -43,6 +43,7 @@ struct conn {
     bool is_reading; /* read_event is added */
     bool is_writing; /* write_event is added */
     bool is_paused;
+    bool has_ended;       /* the other side sends no more: nothing is left to read */
     bool is_half_closed;  /* and on_half_close is to be told */
     bool is_flush_queued; /* out goes to the kernel at the end of the turn */
     bool keeps_output;
@@ -50,8 +51,10 @@ struct conn {
     bool read_wants_write; /* TLS: reading goes on when the socket can be written */
     struct event read_event;
     struct event write_event;
-    struct buf in;  /* what on_data left; owns memory only while there is something */
-    struct buf out; /* what the kernel did not take yet; the same */
+    struct buf in;             /* what on_data left; owns memory only while there is something */
+    struct buf out;            /* what the kernel did not take yet; the same */
+    const struct buf *tail_of; /* conn_write_from(): its last tail_len bytes go after out */
+    size_t tail_len;
     size_t in_max_bytes;
     size_t out_max_bytes;
     struct loop_task task;
@@ -68,6 +71,8 @@ void conn_tune(int fd, int keepalive_seconds);
 struct conn *conn_make(struct loop *loop, int fd, bool is_unix);
 
 void conn_watch(struct conn *c, bool want_read, bool want_write);
+void conn_watch_open(struct conn *c); /* what an open connection waits for */
+void conn_die(struct conn *c);        /* only memory is left, freed at the end of the turn */
 void conn_set_deadline(struct conn *c, msec_t after_ms); /* 0 is none */
 
 /* on_end comes at the end of the turn. The first reason stays. */
@@ -79,6 +84,16 @@ void conn_connected(struct conn *c);
 
 /* TLS agreed, or none wanted. May end c. */
 void conn_opened(struct conn *c);
+
+/* ---- conn_write.c ---- */
+
+bool conn_has_output(const struct conn *c); /* but for the cork */
+void conn_flush(struct conn *c);            /* may end c */
+void conn_flush_once(struct conn *c);       /* what was left for the end of the turn: c closes */
+
+/* Around a handler: one send for all that it writes. */
+void conn_cork(struct conn *c);
+void conn_uncork(struct conn *c);
 
 /* ---- conn_tls.c ---- */
 

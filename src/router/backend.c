@@ -11,6 +11,8 @@
 
 enum {
     RING_FIRST = 16,
+    REPLY_WEIGHT = 8,
+    LET_IN = 2, /* for each answer: more than one, so that the connection does not run dry */
     BACKEND_REST_MS = 500, /* without a request; then it keeps no memory for the next */
 };
 
@@ -198,6 +200,22 @@ static void backend_look_at_error(struct backend *b, const char *reply, size_t l
     }
 }
 
+/* A mean over about the last REPLY_WEIGHT. */
+static void backend_weigh_reply(struct backend *b, size_t len)
+{
+    b->mean_reply += len / REPLY_WEIGHT;
+    b->mean_reply -= b->mean_reply / REPLY_WEIGHT;
+}
+
+/* As much is under way as one connection may carry, or the share of it that parts says. */
+static bool backend_is_loaded(const struct backend *b, size_t parts)
+{
+    const struct worker *w = b->worker;
+
+    return b->count > 0 && (b->log.len >= w->log_max_bytes / parts ||
+                            b->count * b->mean_reply >= w->owed_max_bytes / parts);
+}
+
 /* Who is to see a part of the head's reply. */
 static struct session *backend_reader(const struct backend *b)
 {
@@ -232,10 +250,15 @@ static void backend_on_answer(struct backend *b, const char *reply, size_t len)
     if (f.session != NULL) {
         session_on_reply(f.session, b, &f, buf_data(&b->log), reply, len);
     }
+    if (conn_tail_bytes(b->conn) > b->log.len - f.len) { /* answered before it was all sent */
+        conn_own_tail(b->conn);
+    }
     buf_drop(&b->log, f.len);
     b->is_mid_reply = false;
-    if (b->worker->crowded_first != NULL && b->log.len < RELAY_LOG_MAX_BYTES / 2) {
-        worker_make_room(b->worker);
+    backend_weigh_reply(b, b->parts_bytes + len);
+    b->parts_bytes = 0;
+    if (b->worker->crowded_first != NULL && !backend_is_loaded(b, 2)) {
+        worker_let_in(b->worker, LET_IN);
     }
 }
 
@@ -324,6 +347,7 @@ static bool backend_on_frame(struct backend *b, const char *frame, size_t len, b
         backend_give_up_sharing(b);
     }
     struct session *reader = backend_reader(b);
+    b->parts_bytes += len;
     if (reader != NULL) {
         session_on_part(reader, b, frame, len);
     }
@@ -515,12 +539,12 @@ static bool backend_answers(const struct backend *b)
 
 bool backend_is_usable(const struct backend *b)
 {
-    return backend_answers(b) && b->log.len < RELAY_LOG_MAX_BYTES;
+    return backend_answers(b) && !backend_is_loaded(b, 1);
 }
 
 bool backend_is_full(const struct backend *b)
 {
-    return backend_answers(b) && b->log.len >= RELAY_LOG_MAX_BYTES;
+    return backend_answers(b) && backend_is_loaded(b, 1);
 }
 
 struct flight *backend_send(struct backend *b, struct session *s, const struct request *r,
@@ -533,7 +557,7 @@ struct flight *backend_send(struct backend *b, struct session *s, const struct r
     f->len = (uint32_t)r->len;
     f->flags = (uint16_t)flags;
     buf_append(&b->log, r->bytes, r->len);
-    conn_write_later(b->conn, r->bytes, r->len);
+    conn_write_from(b->conn, &b->log, r->len);
     if (r->command->class == COMMAND_PUBSUB) {
         b->is_dirty = true;
     }

@@ -38,6 +38,8 @@ enum {
     RELAY_PROFILES_MAX = 1024,      /* users x versions x databases of one worker */
     RELAY_SESSION_FLIGHTS = 1024,   /* requests of one client under way; then it is not read */
     RELAY_LOG_MAX_BYTES = 8 << 20,  /* requests under way on one backend; then nobody sends more */
+    RELAY_OWED_MAX_BYTES = 1 << 20, /* and the same of the replies, as long as the last ones were:
+                                         Redis makes them all before it sends the first */
     RELAY_STREAM_BYTES = 64 << 10,  /* a longer request or reply is passed on in pieces */
     RELAY_OUT_HIGH_BYTES = 1 << 20, /* waiting for a slow reader; then its source is not read */
     RELAY_OUT_MAX_BYTES =
@@ -156,8 +158,10 @@ struct backend {
     bool is_hello_master; /* HELLO's role, for a user who may not ask ROLE */
     int64_t redis_id;     /* CLIENT ID there; 0 when not known */
     struct resp_scan scan;
-    size_t scanned; /* bytes at the front of the input that the scan has seen */
-    struct buf log; /* the bytes of all flights, oldest first */
+    size_t scanned;     /* bytes at the front of the input that the scan has seen */
+    size_t mean_reply;  /* bytes; the newest count most */
+    size_t parts_bytes; /* of the head's reply that were passed on already */
+    struct buf log;     /* the bytes of all flights, oldest first */
     struct flight *ring;
     uint32_t head;
     uint32_t count;
@@ -203,6 +207,7 @@ struct session {
     bool is_ready;
     struct session *next_crowded; /* in worker->crowded_first */
     bool is_crowded;
+    bool may_enter; /* it waited in crowded_first and is the next to send */
     struct session *next_held;
     struct session *previous_held;
     struct worker *worker;
@@ -287,6 +292,8 @@ struct worker {
     char *client_password;
     struct tls_context *redis_tls;
     struct route route;
+    size_t log_max_bytes;  /* RELAY_LOG_MAX_BYTES, in a test less */
+    size_t owed_max_bytes; /* RELAY_OWED_MAX_BYTES */
     bool is_draining;
     bool is_drained;
     msec_t drain_until_ms;
@@ -544,9 +551,12 @@ void worker_bury_backend(struct worker *worker, struct backend *backend);
 void worker_bury_session(struct worker *worker, struct session *session);
 void worker_session_ready(struct worker *worker, struct session *session);
 
-/* In WAIT_ROOM until worker_make_room(), which lets all who wait look again. */
+/* In WAIT_ROOM until worker_let_in(), which lets the first of those who wait look again. Who comes
+ * while others wait is to wait behind them: worker_is_crowded(). */
 enum verdict worker_session_crowded(struct worker *worker, struct session *session);
-void worker_make_room(struct worker *worker);
+bool worker_is_crowded(const struct worker *worker, const struct session *session);
+void worker_let_in(struct worker *worker, size_t count);
+void worker_leave_crowd(struct worker *worker, const struct session *session);
 void worker_tick_soon(struct worker *worker); /* something waits: see that the ticks run */
 void worker_trouble(struct worker *worker);   /* the master is lost: tell the control thread */
 bool worker_can_serve(const struct worker *worker, enum target target); /* a route, put right */

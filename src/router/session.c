@@ -122,7 +122,7 @@ static void session_detach(struct session *s)
     ASSERT(!s->is_gone);
     session_unhold(s);
     if (s->is_crowded) {
-        worker_make_room(s->worker);
+        worker_leave_crowd(s->worker, s);
     }
     session_unlink(s);
     s->is_gone = true;

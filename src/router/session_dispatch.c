@@ -217,6 +217,9 @@ enum verdict session_send_shared(struct session *s, const struct request *r)
         if (!is_barred && session_info_copy(s, r) == REQUEST_TAKEN) {
             return REQUEST_TAKEN;
         }
+        if (!is_barred && worker_is_crowded(s->worker, s)) {
+            return worker_session_crowded(s->worker, s);
+        }
         b = is_barred ? NULL : profile_shared(p);
         if (b == NULL && profile_is_refused(p)) {
             return session_refused(s, p);
@@ -229,6 +232,7 @@ enum verdict session_send_shared(struct session *s, const struct request *r)
         }
         session_forsake_own(s);
         s->backend = b;
+        s->may_enter = false;
     }
     session_sent(s, r, backend_send(b, s, r, 0));
     return REQUEST_TAKEN;

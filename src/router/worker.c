@@ -48,24 +48,54 @@ void worker_session_ready(struct worker *w, struct session *s)
 enum verdict worker_session_crowded(struct worker *w, struct session *s)
 {
     if (!s->is_crowded) {
+        struct session **at = s->may_enter ? &w->crowded_first : w->crowded_end;
         s->is_crowded = true;
-        s->next_crowded = NULL;
-        *w->crowded_end = s;
-        w->crowded_end = &s->next_crowded;
+        s->may_enter = false;
+        s->next_crowded = *at;
+        *at = s;
+        if (s->next_crowded == NULL) {
+            w->crowded_end = &s->next_crowded;
+        }
         worker_tick_soon(w); /* should the connection be lost, they are to notice */
     }
     return session_wait_for(s, WAIT_ROOM);
 }
 
-void worker_make_room(struct worker *w)
+bool worker_is_crowded(const struct worker *w, const struct session *s)
 {
-    struct session *s = w->crowded_first;
+    return w->crowded_first != NULL && !s->may_enter;
+}
 
-    w->crowded_first = NULL;
-    w->crowded_end = &w->crowded_first;
-    for (; s != NULL; s = s->next_crowded) {
-        s->is_crowded = false;
+static void worker_uncrowd(struct worker *w, struct session **at)
+{
+    struct session *s = *at;
+
+    *at = s->next_crowded;
+    s->is_crowded = false;
+    if (*at == NULL) {
+        w->crowded_end = at;
+    }
+}
+
+void worker_let_in(struct worker *w, size_t count)
+{
+    for (; count > 0 && w->crowded_first != NULL; count--) {
+        struct session *s = w->crowded_first;
+        worker_uncrowd(w, &w->crowded_first);
+        s->may_enter = true;
         session_go_on(s);
+    }
+}
+
+void worker_leave_crowd(struct worker *w, const struct session *s)
+{
+    struct session **at = &w->crowded_first;
+
+    while (*at != NULL && *at != s) {
+        at = &(*at)->next_crowded;
+    }
+    if (*at != NULL) {
+        worker_uncrowd(w, at);
     }
 }
 
@@ -242,7 +272,7 @@ static void worker_on_tick(void *ctx)
     w->tick_at_ms = MSEC_NEVER;
     bool is_busy = worker_check_backends(w, now_ms);
     cleanse_push(w);
-    worker_make_room(w);
+    worker_let_in(w, SIZE_MAX); /* what they wait for may be gone */
     if (w->held_first != NULL) {
         worker_open_wanted(w);
         session_hold_expire(w, now_ms);
@@ -387,6 +417,8 @@ bool worker_open(struct worker *w, const struct worker_plan *plan, struct err *e
                          .index = plan->index,
                          .conf = conf,
                          .redis_tls = plan->redis_tls,
+                         .log_max_bytes = RELAY_LOG_MAX_BYTES,
+                         .owed_max_bytes = RELAY_OWED_MAX_BYTES,
                          .tick_at_ms = MSEC_NEVER};
     w->ready_end = &w->ready_first;
     w->crowded_end = &w->crowded_first;

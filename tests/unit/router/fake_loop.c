@@ -231,16 +231,21 @@ static void conn_fails(struct conn *c, enum conn_end why)
 /* The kernel takes what there is room for. */
 static void conn_flush_out(struct conn *c)
 {
-    size_t room = c->got.len >= c->window ? 0 : c->window - c->got.len;
-    size_t len = c->out.len < room ? c->out.len : room;
-
     if (c->phase != FAKE_OPEN) {
         return;
     }
+    size_t room = c->got.len >= c->window ? 0 : c->window - c->got.len;
+    size_t len = c->out.len < room ? c->out.len : room;
+    size_t of_tail = c->tail_len < room - len ? c->tail_len : room - len;
     buf_append(&c->got, buf_data(&c->out), len);
     buf_take(&c->out, len);
-    c->had_to_wait = c->had_to_wait || c->out.len > 0;
-    if (c->out.len == 0 && c->is_leaving) {
+    if (of_tail > 0) {
+        ASSERT(c->tail_len <= c->tail_of->len);
+        buf_append(&c->got, buf_data(c->tail_of) + c->tail_of->len - c->tail_len, of_tail);
+        c->tail_len -= of_tail;
+    }
+    c->had_to_wait = c->had_to_wait || conn_pending_bytes(c) > 0;
+    if (conn_pending_bytes(c) == 0 && c->is_leaving) {
         c->phase = FAKE_OVER;
     }
 }
@@ -286,12 +291,43 @@ void conn_write_later(struct conn *c, const void *bytes, size_t len)
     if (len == 0 || c->is_leaving || c->phase >= FAKE_FAILED) {
         return;
     }
+    conn_own_tail(c);
     if (c->out.len + len > c->out_max_bytes) {
         conn_fails(c, CONN_OVERFLOW);
         return;
     }
     buf_append(&c->out, bytes, len);
     c->is_flush_queued = true;
+}
+
+/* The tail stays where it is, so that an owner who forgets too much is found out. */
+void conn_write_from(struct conn *c, const struct buf *keeper, size_t len)
+{
+    if (c->tail_of != keeper) {
+        conn_own_tail(c);
+    }
+    if (c->phase >= FAKE_FAILED || c->out.len + c->tail_len + len > c->out_max_bytes) {
+        conn_write_later(c, buf_data(keeper), len); /* ignored, or too much */
+        return;
+    }
+    ASSERT(!c->is_leaving);
+    c->tail_of = keeper;
+    c->tail_len += len;
+    c->is_flush_queued = true;
+}
+
+size_t conn_tail_bytes(const struct conn *c)
+{
+    return c->tail_len;
+}
+
+void conn_own_tail(struct conn *c)
+{
+    if (c->tail_len > 0) {
+        ASSERT(c->tail_len <= c->tail_of->len);
+        buf_append(&c->out, buf_data(c->tail_of) + c->tail_of->len - c->tail_len, c->tail_len);
+        c->tail_len = 0;
+    }
 }
 
 void conn_write(struct conn *c, const void *bytes, size_t len)
@@ -309,7 +345,7 @@ void conn_write_text(struct conn *c, const char *text)
 
 size_t conn_pending_bytes(const struct conn *c)
 {
-    return c->out.len;
+    return c->out.len + c->tail_len;
 }
 
 void conn_keep_output(struct conn *c, bool keeps)
@@ -338,6 +374,7 @@ void conn_close(struct conn *c)
     }
     ASSERT(c->phase != FAKE_OVER || c->is_leaving);
     conn_flush_out(c); /* as far as it goes */
+    c->tail_len = 0;
     c->phase = FAKE_OVER;
     c->h = NULL;
 }
@@ -348,6 +385,7 @@ void conn_close_after_flush(struct conn *c)
     if (c->phase == FAKE_FAILED && c->h == NULL) {
         return;
     }
+    conn_own_tail(c);
     c->is_leaving = true;
     c->h = NULL;
     if (c->phase == FAKE_FAILED) {
@@ -506,7 +544,7 @@ static void conn_show_input(struct conn *c)
 static void conn_drained(struct conn *c)
 {
     conn_flush_out(c);
-    if (c->phase == FAKE_OPEN && c->out.len == 0) {
+    if (c->phase == FAKE_OPEN && conn_pending_bytes(c) == 0) {
         c->had_to_wait = false;
         if (c->h != NULL && c->h->on_drain != NULL) {
             c->is_corked = true;

@@ -34,6 +34,8 @@ struct conn {
     struct addr at; /* where it goes; of one that came, unset */
     struct buf in;
     struct buf out;
+    const struct buf *tail_of; /* conn_write_from(): its last tail_len bytes go after out */
+    size_t tail_len;
     struct buf sent;
     struct buf got;
     size_t window;

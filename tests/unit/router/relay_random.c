@@ -126,6 +126,10 @@ static void world_open(struct world *w)
     bool is_open = worker_open(&w->worker, &plan, &err);
     ASSERT(is_open);
     w->worker.control = w->worker.loop;
+    if (below(w, 3) == 0) { /* connections that are soon full */
+        w->worker.log_max_bytes = 200;
+        w->worker.owed_max_bytes = 100;
+    }
     fake_seed(w->worker.loop, prng_next(&w->prng));
     fake_watch_connects(w->worker.loop, site_on_connect, &w->site);
     for (int i = 0; i < SITE_CLIENTS; i++) {
