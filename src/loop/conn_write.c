@@ -55,6 +55,10 @@ static bool conn_send_waiting(struct conn *c)
         buf_drop(&c->out, conn_send(c, buf_data(&c->out), c->out.len));
         return c->phase == CONN_PHASE_OPEN;
     }
+    if (c->out.len == 0) {
+        c->tail_len -= conn_send(c, conn_tail(c), c->tail_len);
+        return c->phase == CONN_PHASE_OPEN;
+    }
     struct iovec parts[2] = {{.iov_base = (void *)(uintptr_t)buf_data(&c->out), c->out.len},
                              {.iov_base = (void *)(uintptr_t)conn_tail(c), c->tail_len}};
     struct msghdr both = {.msg_iov = parts, .msg_iovlen = 2};

@@ -10,6 +10,8 @@ server is told beside it. In every round each case runs once with each candidate
 
     GET, SET      redis-benchmark; every request is counted at the server (INFO commandstats)
     reconnect     the same with a connection for each request (-k 0)
+      unix        to the proxies by their unix sockets, as programs on the same machine may; direct
+                  is TCP, as Redis is elsewhere
     page          PHP, 8 workers: connect, AUTH, SELECT, 60 reads, 10 writes, close; every value
                   names its key, so a reply that belongs to another request is seen
       single      each command waits for its answer
@@ -78,28 +80,33 @@ class Place:
     def __init__(self, name, redis, monitor, addrs):
         self.name, self.redis, self.monitor, self.addrs = name, redis, monitor, addrs
         self.proxies = {}
+        self.unix_paths = {}
 
 
 def start_router(table, directory, place, extra=()):
-    port = free_port()
+    port, path = free_port(), os.path.join(directory, f"router-{place.name}.sock")
     argv = [holdfast_path(), "router", "--master", place.name, "--sentinels",
-            f"127.0.0.1:{place.monitor.port}", "--listen", f"127.0.0.1:{port}", "--clients",
+            f"127.0.0.1:{place.monitor.port}", "--listen", f"127.0.0.1:{port}", "--listen",
+            f"unix:{path}", "--clients",
             str(IDLE_CLIENTS + 2 * BUSY_CLIENTS), "--control", "none", *extra]
     process = table.spawn(argv, cwd=directory, name=f"router-{place.name}")
     place.proxies["router"], place.addrs["router"] = process, ("127.0.0.1", port)
+    place.unix_paths["router"] = path
 
 
 def start_haproxy(table, directory, place):
     port, target = free_port(), place.addrs["direct"][1]
     path = os.path.join(directory, f"haproxy-{place.name}.cfg")
+    unix_path = os.path.join(directory, f"haproxy-{place.name}.sock")
     with open(path, "w", encoding="ascii") as file:
         file.write(f"global\n    nbthread 1\n    maxconn {crowd_of('haproxy') + 2 * BUSY_CLIENTS - 100}\n"
                    "defaults\n    mode tcp\n    timeout connect 1s\n"
                    "    timeout client 1h\n    timeout server 1h\n"
-                   f"listen redis\n    bind 127.0.0.1:{port}\n"
+                   f"listen redis\n    bind 127.0.0.1:{port}\n    bind unix@{unix_path}\n"
                    f"    server master 127.0.0.1:{target}\n")
     process = table.spawn(["haproxy", "-f", path], cwd=directory, name=f"haproxy-{place.name}")
     place.proxies["haproxy"], place.addrs["haproxy"] = process, ("127.0.0.1", port)
+    place.unix_paths["haproxy"] = unix_path
 
 
 def start_delay(table, directory, target):
@@ -220,22 +227,28 @@ class Case:
 class BenchmarkCase(Case):
     """redis-benchmark. SET comes before GET in the list of cases, so every key is there."""
 
-    def __init__(self, command, clients, pipeline, size, reconnect=False):
+    def __init__(self, command, clients, pipeline, size, reconnect=False, by_unix=False):
         what = "reconnect" if reconnect else f"pipeline {pipeline}"
+        what = "unix" if by_unix else what
         super().__init__(f"{command} {clients} clients, {what}, "
                          + (f"{size >> 10} kB" if size >= 1024 else f"{size} B"), "near")
         self.command, self.clients, self.pipeline = command, clients, pipeline
-        self.size, self.reconnect = size, reconnect
+        self.size, self.reconnect, self.by_unix = size, reconnect, by_unix
+
+    def where(self, place, candidate):
+        if self.by_unix and candidate in place.unix_paths:
+            return ["-s", place.unix_paths[candidate]]
+        host, port = place.addrs[candidate]
+        return ["-h", host, "-p", str(port)]
 
     def measure(self, place, candidate, args):
-        host, port = place.addrs[candidate]
         with place.redis.connect(10) as client:
             client.call("DEL", *[f"key:{number:012}" for number in range(KEYS)])
             for number in range(KEYS):
                 client.call("SET", f"key:{number:012}", b"x" * self.size)
         meter = Meter(place, candidate)
-        argv = ["redis-benchmark", "-h", host, "-p", str(port), "-c", str(self.clients),
-                "-P", str(self.pipeline), "-d", str(self.size), "-n", str(args.requests),
+        argv = ["redis-benchmark", *self.where(place, candidate), "-c", str(self.clients), "-P",
+                str(self.pipeline), "-d", str(self.size), "-n", str(args.requests),
                 "-r", str(KEYS), "-t", self.command.lower(), "--csv"]
         done = subprocess.run(argv + (["-k", "0"] if self.reconnect else []), check=False,
                               capture_output=True, text=True, timeout=300)
@@ -350,7 +363,8 @@ def all_cases():
     cases = [BenchmarkCase(command, clients, pipeline, size)
              for size in (256, 16384) for pipeline in (1, 16) for clients in (50, 500)
              for command in ("SET", "GET")]
-    cases += [BenchmarkCase("GET", clients, 1, 256, reconnect=True) for clients in (50, 500)]
+    cases += [BenchmarkCase("GET", clients, 1, 256, reconnect=True, by_unix=by_unix)
+              for by_unix in (False, True) for clients in (50, 500)]
     cases += [PageCase(place, shape) for place in ("near-auth", "far")
               for shape in ("single", "batch")]
     return cases + [CrowdCase()]
