@@ -62,8 +62,9 @@ void takeover_taken(struct takeover *takeover); /* router_open() has them now, o
 /* The old process was not told to go. */
 bool takeover_is_open(const struct takeover *takeover);
 
-/* We serve, and the control path is ours: tells the old process to go. */
-void takeover_end(struct takeover *takeover);
+/* We serve, and the control path is ours: tells the old process to go. The unix sockets' files
+ * become as conf says: the mode, and none for an address that conf has not. */
+void takeover_end(struct takeover *takeover, const struct router_conf *conf);
 void takeover_abandon(struct takeover *takeover); /* the old process goes on */
 
 #endif

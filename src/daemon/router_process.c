@@ -241,7 +241,7 @@ static void router_process_run(struct router_process *p)
     log_notice("holdfast %s, a router for master %s, at%s", HOLDFAST_VERSION, conf->master,
                buf_data(&where));
     buf_finish(&where);
-    takeover_end(&p->takeover);
+    takeover_end(&p->takeover, conf);
     process_tell_supervisor("READY=1\nSTATUS=Ready to accept connections");
     loop_run(p->loop);
     log_notice("holdfast router ends");

@@ -1,4 +1,6 @@
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/router_inside.h"
@@ -99,7 +101,28 @@ bool takeover_is_open(const struct takeover *takeover)
     return takeover->fd >= 0;
 }
 
-void takeover_end(struct takeover *takeover)
+/* The socket files are ours now: those of addresses that are given up go, and a mode that was
+ * changed is set, which the listening sockets themselves do not carry. */
+static void takeover_files(const struct control_offer *offer, const struct router_conf *conf)
+{
+    for (size_t i = 0; i < offer->left_paths_count; i++) {
+        if (unlink(offer->left_paths[i]) != 0 && errno != ENOENT) {
+            log_warning("%s, which is no address any more: %s", offer->left_paths[i],
+                        strerror(errno));
+        }
+    }
+    for (size_t i = 0; i < conf->listens_count + conf->replica_listens_count; i++) {
+        const struct router_listen *listen = i < conf->listens_count
+                                                 ? &conf->listens[i]
+                                                 : &conf->replica_listens[i - conf->listens_count];
+        if (listen->path[0] != '\0' && listen->mode != 0 &&
+            chmod(listen->path, listen->mode) != 0) {
+            log_warning("%s: its mode cannot be set: %s", listen->path, strerror(errno));
+        }
+    }
+}
+
+void takeover_end(struct takeover *takeover, const struct router_conf *conf)
 {
     struct buf answer = {0};
     struct err err = {{0}};
@@ -109,6 +132,7 @@ void takeover_end(struct takeover *takeover)
     }
     if (control_ask(takeover->fd, "drain", &answer, NULL, &err)) {
         log_notice("process %ld drains: this one has its place", takeover->offer.pid);
+        takeover_files(&takeover->offer, conf);
     } else {
         log_warning("process %ld, which was to go, does not answer: %s", takeover->offer.pid,
                     err.text);

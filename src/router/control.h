@@ -65,6 +65,8 @@ struct control_offer {
     struct router_sockets sockets; /* of conf's addresses, in router_open()'s order; -1: not had */
     size_t sockets_had;            /* of them not -1 */
     char elsewhere[512];           /* the addresses it has and conf has not, for a message */
+    char left_paths[2 * ROUTER_LISTENS_MAX][ROUTER_UNIX_PATH_MAX]; /* the unix sockets of these */
+    size_t left_paths_count;
 };
 
 /* Asks for the sockets. Those that conf does not name are closed; the others are the caller's. */

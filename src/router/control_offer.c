@@ -37,9 +37,34 @@ static void control_offer_match(void *ctx, size_t i, const char *address, const 
     }
 }
 
-static void control_offer_elsewhere(struct control_offer *offer, const char *address)
+static bool control_offer_names_path(const struct router_conf *conf, const char *path)
 {
+    for (size_t i = 0; i < conf->listens_count; i++) {
+        if (strcmp(conf->listens[i].path, path) == 0) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < conf->replica_listens_count; i++) {
+        if (strcmp(conf->replica_listens[i].path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A path that conf has for something else is bound anew, and is no longer the old process's. */
+static void control_offer_elsewhere(const struct router_conf *conf, struct control_offer *offer,
+                                    const char *address)
+{
+    static const char prefix[] = "unix:";
     size_t used = strlen(offer->elsewhere);
+    const char *path = address + strlen(prefix);
+
+    if (strncmp(address, prefix, strlen(prefix)) == 0 &&
+        offer->left_paths_count < COUNT_OF(offer->left_paths) &&
+        !control_offer_names_path(conf, path)) {
+        text_cut(offer->left_paths[offer->left_paths_count++], ROUTER_UNIX_PATH_MAX, path);
+    }
 
     (void)snprintf(offer->elsewhere + used, sizeof(offer->elsewhere) - used, "%s%s",
                    used == 0 ? "" : ", ", address); /* cut when too long */
@@ -56,7 +81,7 @@ static void control_offer_place(const struct router_conf *conf, struct control_o
         control_each_listen(conf, control_offer_match, &match);
     }
     if (match.fd >= 0) {
-        control_offer_elsewhere(offer, address == NULL ? "?" : address);
+        control_offer_elsewhere(conf, offer, address == NULL ? "?" : address);
         (void)close(match.fd); /* the old process has it still */
     }
 }

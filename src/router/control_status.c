@@ -166,7 +166,6 @@ static json_t *control_master(const struct router_view *view)
     control_put(master, "epoch", control_number(route->epoch));
     control_put(master, "since_unix_ms", control_moment(view, route->since_ms));
     control_put(master, "age_ms", control_age(view, route->since_ms));
-    control_put(master, "is_clean", json_boolean(route->is_clean));
     return master;
 }
 

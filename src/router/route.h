@@ -28,7 +28,6 @@ struct route {
     struct addr master; /* numeric */
     uint64_t epoch;     /* the configuration epoch the monitors gave; 0 when not yet told */
     msec_t since_ms;    /* loop_now() of the change */
-    bool is_clean;      /* this master took over without a write lost: held, drained, caught up */
     struct addr replicas[ROUTE_REPLICAS_MAX]; /* those whose lag is within the bound */
     size_t replicas_count;
 };

@@ -351,8 +351,7 @@ void worker_follow(struct worker *w, const struct route *route)
     w->route = *route;
     for (struct backend *b = w->backends; b != NULL;) {
         struct backend *next = b->next;
-        bool is_cleansing = b->profile->target == TARGET_MASTER && !backend_is_current(b);
-        if (is_cleansing || (b->profile->target == TARGET_REPLICAS && !backend_is_current(b))) {
+        if (!backend_is_current(b)) {
             backend_lose(b, "the master changed");
         }
         b = next;
@@ -360,7 +359,7 @@ void worker_follow(struct worker *w, const struct route *route)
     for (struct profile *p = w->profiles; p != NULL; p = p->next) {
         p->retry_at_ms = 0;
     }
-    if (is_new && had_master && !route->is_clean) {
+    if (is_new && had_master) {
         cleanse_begin(w);
     }
     if (w->cleanses == NULL) {

@@ -484,9 +484,20 @@ def test_more_and_fewer_addresses_can_be_taken_over(lonely):
     lonely.start()
     assert old.wait(15) == 0
     assert "1 of 2 listening sockets" in lonely.log()
+    assert not os.path.exists(lonely.unix)
     for addr in (lonely.addr, ("127.0.0.1", port)):
         with RespClient(addr) as client:
             assert client.call("PING") == "PONG"
+
+
+def test_a_mode_that_changed_is_set_on_a_socket_taken_over(lonely):
+    old = lonely.process
+    lonely.args[lonely.args.index(f"unix:{lonely.unix}")] = f"unix:{lonely.unix},mode=0660"
+    assert stat.S_IMODE(os.stat(lonely.unix).st_mode) != 0o660
+    lonely.start()
+    assert old.wait(15) == 0
+    assert "2 of 2 listening sockets" in lonely.log()
+    assert stat.S_IMODE(os.stat(lonely.unix).st_mode) == 0o660
 
 
 def test_a_start_that_fails_leaves_the_old_process_its_addresses(lonely):
