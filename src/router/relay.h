@@ -552,7 +552,7 @@ void worker_bury_session(struct worker *worker, struct session *session);
 void worker_session_ready(struct worker *worker, struct session *session);
 
 /* In WAIT_ROOM until worker_let_in(), which lets the first of those who wait look again. Who comes
- * while others wait is to wait behind them: worker_is_crowded(). */
+ * while others wait for the same connections is to wait behind them: worker_is_crowded(). */
 enum verdict worker_session_crowded(struct worker *worker, struct session *session);
 bool worker_is_crowded(const struct worker *worker, const struct session *session);
 void worker_let_in(struct worker *worker, size_t count);

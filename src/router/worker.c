@@ -63,7 +63,9 @@ enum verdict worker_session_crowded(struct worker *w, struct session *s)
 
 bool worker_is_crowded(const struct worker *w, const struct session *s)
 {
-    return w->crowded_first != NULL && !s->may_enter;
+    const struct session *first = w->crowded_first;
+
+    return first != NULL && first->profile == s->profile && !s->may_enter;
 }
 
 static void worker_uncrowd(struct worker *w, struct session **at)
