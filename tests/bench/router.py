@@ -16,6 +16,7 @@ server is told beside it. In every round each case runs once with each candidate
                   names its key, so a reply that belongs to another request is seen
       single      each command waits for its answer
       batch       the reads in one pipeline, the writes in another
+      unix        to the proxies by their unix sockets
       far         0.5 ms each way in front of Redis: delay_relay.c (also for the direct connection,
                   whose handshake then costs a round trip too)
     idle          10,000 clients that asked once and stay: memory of each
@@ -267,9 +268,9 @@ class BenchmarkCase(Case):
 class PageCase(Case):
     metric, less_is_better = "page_ms", True
 
-    def __init__(self, place, shape):
-        super().__init__(f"page {shape}, {place}", place)
-        self.shape = shape
+    def __init__(self, place, shape, by_unix=False):
+        super().__init__(f"page {shape}{', unix' if by_unix else ''}, {place}", place)
+        self.shape, self.by_unix = shape, by_unix
 
     def measure(self, place, candidate, args):
         with place.redis.connect(10) as client:
@@ -281,7 +282,8 @@ class PageCase(Case):
         directory = tempfile.mkdtemp(prefix="holdfast-bench-page-")
         meter = Meter(place, candidate)
         try:
-            host, port = place.addrs[candidate]
+            is_path = self.by_unix and candidate in place.unix_paths
+            host, port = (place.unix_paths[candidate], 0) if is_path else place.addrs[candidate]
             begin_at = time.time() + 1
             workers = [table.spawn(["php", os.path.join(HERE, "clients", "page.php"), host, port,
                                     PASSWORD, self.shape, args.pages, begin_at, number],
@@ -365,8 +367,8 @@ def all_cases():
              for command in ("SET", "GET")]
     cases += [BenchmarkCase("GET", clients, 1, 256, reconnect=True, by_unix=by_unix)
               for by_unix in (False, True) for clients in (50, 500)]
-    cases += [PageCase(place, shape) for place in ("near-auth", "far")
-              for shape in ("single", "batch")]
+    cases += [PageCase(place, shape, by_unix) for place in ("near-auth", "far")
+              for shape in ("single", "batch") for by_unix in (False, True)]
     return cases + [CrowdCase()]
 
 

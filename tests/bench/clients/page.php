@@ -3,7 +3,7 @@
  * Pages of a site, one after another, each on a connection of its own: connect, AUTH, SELECT,
  * 60 reads, 10 writes, close.
  *
- *     php page.php HOST PORT PASSWORD SHAPE PAGES BEGIN_AT WORKER
+ *     php page.php HOST|PATH PORT PASSWORD SHAPE PAGES BEGIN_AT WORKER
  *
  * SHAPE is "single" (each command waits for its answer) or "batch" (the reads in one pipeline, the
  * writes in another). The first page is not measured. All workers begin at BEGIN_AT (unix time).

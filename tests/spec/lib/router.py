@@ -52,6 +52,9 @@ class Router(Server):
         self._add_login("redis", redis_user, redis_password)
         self._add_login("sentinel", sentinel_user, sentinel_password)
         self.args += [str(arg) for arg in args]
+        threads = os.environ.get("HOLDFAST_ROUTER_THREADS")  # ./check --soak, with ThreadSanitizer
+        if threads and "--threads" not in self.args:
+            self.args += ["--threads", threads]
 
     def __repr__(self):
         return f"{self.name}@{self.host}:{self.port}"
