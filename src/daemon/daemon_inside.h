@@ -57,6 +57,13 @@ struct daemon {
     bool ending;
 };
 
+/* monitor.c: with d->loop and d->conf, and the paths, in place. After a failure too both of the ends
+ * are called: the first while the loop is there, the second when it is gone (its helper thread may
+ * still be saving until then). */
+bool monitor_open(struct daemon *d, const char *executable, struct err *err) MUST_CHECK;
+void monitor_close(struct daemon *d);
+void monitor_finish(struct daemon *d);
+
 /* observe.c: the one way into the core */
 void observe_event(struct daemon *d, const struct event *event);
 void observe_tick(void *ctx);

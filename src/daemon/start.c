@@ -170,7 +170,7 @@ static bool start_read_config(struct daemon *d, int argc, char **argv, struct co
     return good && start_scripts(&d->conf, err);
 }
 
-/* ---- opening the rooms ---- */
+/* ---- the process ---- */
 
 static bool start_process(struct daemon *d, struct err *err)
 {
@@ -187,64 +187,6 @@ static bool start_process(struct daemon *d, struct err *err)
     }
     return settings_log(&d->conf, err) ||
            err_wrap(err, "line %d: logfile", config_line_of(&d->conf, "logfile"));
-}
-
-static bool start_tls(struct daemon *d, struct err *err)
-{
-    struct tls_settings settings;
-
-    settings_tls(&d->conf, &settings);
-    if (d->conf.options.tls_port != 0) {
-        d->tls_server = tls_server_create(&settings, err);
-        if (d->tls_server == NULL) {
-            return false;
-        }
-    }
-    if (d->conf.options.tls_replication) {
-        d->tls_client = tls_client_create(&settings, err);
-        if (d->tls_client == NULL) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool start_core(struct daemon *d, struct err *err)
-{
-    struct failover_limits limits = {.masters_max = MASTERS_MAX, .instances_max = INSTANCES_MAX};
-
-    d->core_block = memory_zeroed(failover_bytes(&limits));
-    d->actions.capacity = failover_actions_max(&limits);
-    d->actions.items = memory_zeroed(d->actions.capacity * sizeof(struct action));
-    d->info = memory_zeroed(INFO_SLOTS * sizeof(struct info_copy));
-    return persist_restore(d, err) && persist_now(d, err);
-}
-
-static bool start_rooms(struct daemon *d, const char *executable, struct err *err)
-{
-    struct sentinel_settings port = {
-        .conf = &d->conf,
-        .config_file = d->config_path,
-        .executable = executable,
-    };
-    struct links_settings links;
-
-    d->loop = loop_create(err);
-    if (d->loop == NULL || !start_tls(d, err) || !persist_identity(d, err)) {
-        return false;
-    }
-    port.tls = d->tls_server;
-    d->timer = loop_timer_create(d->loop, observe_tick, d);
-    d->notify = notify_create(d->loop, perform_script_failed, d);
-    d->store = store_create(d->loop, d->state_path != NULL ? d->state_path : d->config_path,
-                            observe_saved, d);
-    d->port = sentinel_create(d->loop, &port, &port_ops, d, err);
-    if (d->port == NULL) {
-        return false;
-    }
-    settings_links(d, &links);
-    d->links = links_create(d->loop, &links);
-    return start_core(d, err);
 }
 
 /* ---- signals ---- */
@@ -278,32 +220,11 @@ static bool start_signals(struct daemon *d, struct err *err)
 
 static void start_finish(struct daemon *d)
 {
-    d->ending = true;
-    sentinel_destroy(d->port);
-    if (d->links != NULL) {
-        links_destroy(d->links);
-    }
-    if (d->notify != NULL) {
-        notify_close(d->notify);
-    }
-    loop_timer_destroy(d->timer);
+    monitor_close(d);
     if (d->loop != NULL) {
         loop_destroy(d->loop);
     }
-    store_destroy(d->store);
-    notify_destroy(d->notify);
-    tls_destroy(d->tls_server);
-    tls_destroy(d->tls_client);
-    for (size_t n = 0; d->info != NULL && n < INFO_SLOTS; n++) {
-        buf_finish(&d->info[n].text);
-    }
-    free(d->info);
-    free(d->actions.items);
-    free(d->core_block);
-    buf_finish(&d->config_text);
-    sentinel_conf_finish(&d->conf);
-    free(d->config_path);
-    free(d->state_path);
+    monitor_finish(d);
     log_close();
 }
 
@@ -352,7 +273,8 @@ int daemon_sentinel_main(int argc, char **argv, const char *executable)
     bool good = start_read_config(d, argc, argv, &notes, &err) && start_process(d, &err);
     if (good) {
         start_warnings(&notes);
-        good = start_rooms(d, executable, &err) && start_signals(d, &err);
+        d->loop = loop_create(&err);
+        good = d->loop != NULL && monitor_open(d, executable, &err) && start_signals(d, &err);
     }
     if (good) {
         start_run(d);
