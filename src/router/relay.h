@@ -277,6 +277,17 @@ struct endpoint {
     char text[ADDR_TEXT_MAX];
 };
 
+/* Of all workers together: what the limits are for. Atomic. */
+struct worker_totals {
+    unsigned clients;
+    unsigned strangers; /* of them not authenticated */
+    uint64_t held_bytes;
+};
+
+#define TOTAL_ADD(worker, name, n)                                                                 \
+    ((void)__atomic_add_fetch(&(worker)->totals->name, (n), __ATOMIC_RELAXED))
+#define TOTAL_OF(worker, name) __atomic_load_n(&(worker)->totals->name, __ATOMIC_RELAXED)
+
 struct worker {
     struct router *router;
     struct loop *loop;
@@ -303,7 +314,7 @@ struct worker {
     size_t listeners_count;
     struct session *sessions;
     size_t sessions_count;
-    size_t strangers_count;
+    struct worker_totals *totals;
     struct session *held_first; /* oldest first */
     struct session *held_last;
     struct session *ready_first;

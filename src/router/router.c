@@ -25,6 +25,7 @@ struct router {
     struct worker *workers;
     size_t workers_count; /* opened */
     uint64_t *cleansed;   /* for each worker */
+    struct worker_totals totals;
     struct worker_socket sockets[2 * ROUTER_LISTENS_MAX];
     size_t sockets_count;
     struct tls_context *redis_tls;
@@ -155,6 +156,7 @@ static bool router_workers(struct router *r, const struct router_secrets *secret
     r->cleansed = memory_zeroed(r->conf.threads * sizeof(*r->cleansed));
     for (unsigned i = 0; i < r->conf.threads; i++) {
         struct worker_plan plan = {.router = r,
+                                   .totals = &r->totals,
                                    .control = r->loop,
                                    .on_trouble = router_on_trouble,
                                    .on_drained = router_on_worker_drained,

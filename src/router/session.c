@@ -109,8 +109,9 @@ static void session_unlink(struct session *s)
     }
     w->sessions_count--;
     COUNT_ADD(w, clients, -1);
+    TOTAL_ADD(w, clients, -1);
     if (s->identity == NULL) {
-        w->strangers_count--;
+        TOTAL_ADD(w, strangers, -1);
     }
 }
 
@@ -550,10 +551,9 @@ static bool session_is_welcome(struct worker *w, struct conn *conn)
 
     if (w->is_draining) {
         why = "-ERR holdfast: this router is shutting down\r\n";
-    } else if (w->sessions_count >= (conf->clients_max + conf->threads - 1) / conf->threads) {
+    } else if (TOTAL_OF(w, clients) >= conf->clients_max) {
         why = "-ERR max number of clients reached\r\n";
-    } else if (is_stranger &&
-               w->strangers_count >= (conf->strangers_max + conf->threads - 1) / conf->threads) {
+    } else if (is_stranger && TOTAL_OF(w, strangers) >= conf->strangers_max) {
         why = "-ERR holdfast: too many clients that are not authenticated\r\n";
     }
     if (why != NULL) {
@@ -585,7 +585,8 @@ void session_accept(void *ctx, struct conn *conn)
     }
     w->sessions = s;
     w->sessions_count++;
-    w->strangers_count++;
+    TOTAL_ADD(w, clients, 1);
+    TOTAL_ADD(w, strangers, 1);
     session_reset(s);
     COUNT_ADD(w, clients, 1);
     COUNT_ADD(w, clients_total, 1);

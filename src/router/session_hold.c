@@ -35,6 +35,7 @@ static void held_remove(struct worker *w, struct session *s)
     s->previous_held = NULL;
     COUNT_ADD(w, held, -1);
     COUNT_ADD(w, held_bytes, -(int64_t)s->held_bytes);
+    TOTAL_ADD(w, held_bytes, -(int64_t)s->held_bytes);
     s->held_bytes = 0;
 }
 
@@ -73,7 +74,7 @@ static bool session_is_soft(const struct session *s)
 
 static bool hold_is_full(const struct worker *w, size_t more)
 {
-    return w->counts.held_bytes + more > w->conf->hold_max_bytes / w->conf->threads;
+    return TOTAL_OF(w, held_bytes) + more > w->conf->hold_max_bytes;
 }
 
 enum verdict session_hold(struct session *s, const struct request *r)
@@ -97,6 +98,7 @@ enum verdict session_hold(struct session *s, const struct request *r)
         held_append(w, s);
         s->held_bytes = len;
         COUNT_ADD(w, held_bytes, len);
+        TOTAL_ADD(w, held_bytes, len);
     }
     if (s->retry_at_ms <= worker_now(w)) { /* what it needs may come without being told */
         s->retry_at_ms = worker_now(w) + RELAY_BOUNCE_RETRY_MS;

@@ -57,7 +57,7 @@ static void session_become(struct session *s, struct identity *identity)
     struct worker *w = s->worker;
 
     if (s->identity == NULL) {
-        w->strangers_count--;
+        TOTAL_ADD(w, strangers, -1);
     }
     identity_put(w, s->identity);
     s->identity = identity;
@@ -88,7 +88,7 @@ void session_reset(struct session *s)
     } else if (s->identity != NULL) {
         identity_put(w, s->identity);
         s->identity = NULL;
-        w->strangers_count++;
+        TOTAL_ADD(w, strangers, 1);
     }
 }
 

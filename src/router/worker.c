@@ -415,6 +415,7 @@ bool worker_open(struct worker *w, const struct worker_plan *plan, struct err *e
                          .on_drained = plan->on_drained,
                          .on_cleansed = plan->on_cleansed,
                          .cleansed = plan->cleansed,
+                         .totals = plan->totals,
                          .index = plan->index,
                          .conf = conf,
                          .redis_tls = plan->redis_tls,

@@ -20,6 +20,7 @@ struct worker_plan {
     loop_call
         on_cleansed;    /* posted when this worker put the new master right, as far as it knows */
     uint64_t *cleansed; /* a generation for each worker; outlives them */
+    struct worker_totals *totals; /* of all workers; outlives them */
     unsigned index;
     const struct router_conf *conf;
     const struct router_secrets *secrets;

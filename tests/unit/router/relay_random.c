@@ -44,6 +44,7 @@ struct world {
     struct worker worker;
     struct router_conf conf;
     struct route route;
+    struct worker_totals totals;
     uint64_t cleansed; /* the generation for which the only worker is done */
     bool is_switching; /* a planned failover waits until writes in flight are done */
     size_t next_master;
@@ -113,6 +114,7 @@ static void world_open(struct world *w)
                                .on_drained = on_control,
                                .on_cleansed = on_control,
                                .cleansed = &w->cleansed,
+                               .totals = &w->totals,
                                .conf = &w->conf,
                                .secrets = &secrets,
                                .sockets = &socket,
@@ -493,6 +495,10 @@ static void world_close(struct world *w)
         world_turn(w);
     } while (w->worker.sessions != NULL && loop_now(w->worker.loop) < until_ms);
     const struct router_counts *counts = &w->worker.counts;
+    if (w->totals.clients != 0 || w->totals.strangers != 0 || w->totals.held_bytes != 0) {
+        site_fault("left in the totals: %u clients, %u strangers, %llu bytes", w->totals.clients,
+                   w->totals.strangers, (unsigned long long)w->totals.held_bytes);
+    }
     if (counts->clients != 0 || counts->held != 0 || counts->held_bytes != 0 ||
         w->worker.sessions != NULL) {
         site_fault("left: %llu clients, %llu held with %llu bytes",
