@@ -286,6 +286,8 @@ struct worker_totals {
 
 #define TOTAL_ADD(worker, name, n)                                                                 \
     ((void)__atomic_add_fetch(&(worker)->totals->name, (n), __ATOMIC_RELAXED))
+#define TOTAL_TAKE(worker, name, n)                                                                \
+    ((void)__atomic_sub_fetch(&(worker)->totals->name, (n), __ATOMIC_RELAXED))
 #define TOTAL_OF(worker, name) __atomic_load_n(&(worker)->totals->name, __ATOMIC_RELAXED)
 
 struct worker {

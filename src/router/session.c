@@ -109,9 +109,9 @@ static void session_unlink(struct session *s)
     }
     w->sessions_count--;
     COUNT_ADD(w, clients, -1);
-    TOTAL_ADD(w, clients, -1);
+    TOTAL_TAKE(w, clients, 1);
     if (s->identity == NULL) {
-        TOTAL_ADD(w, strangers, -1);
+        TOTAL_TAKE(w, strangers, 1);
     }
 }
 

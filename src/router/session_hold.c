@@ -35,7 +35,7 @@ static void held_remove(struct worker *w, struct session *s)
     s->previous_held = NULL;
     COUNT_ADD(w, held, -1);
     COUNT_ADD(w, held_bytes, -(int64_t)s->held_bytes);
-    TOTAL_ADD(w, held_bytes, -(int64_t)s->held_bytes);
+    TOTAL_TAKE(w, held_bytes, s->held_bytes);
     s->held_bytes = 0;
 }
 

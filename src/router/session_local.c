@@ -57,7 +57,7 @@ static void session_become(struct session *s, struct identity *identity)
     struct worker *w = s->worker;
 
     if (s->identity == NULL) {
-        TOTAL_ADD(w, strangers, -1);
+        TOTAL_TAKE(w, strangers, 1);
     }
     identity_put(w, s->identity);
     s->identity = identity;
