@@ -4,7 +4,7 @@ _holdfast()
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'demo router sentinel status --help --version' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'check demo router run sentinel status --help --version' -- "$word")
         return
     fi
     case ${COMP_WORDS[1]} in
@@ -47,6 +47,17 @@ _holdfast()
                 --no-takeover --log-file --verbose --check --commands --json --help' -- "$word")
             ;;
         esac
+        ;;
+    check)
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        compopt -o filenames
+        [[ $word == -* ]] &&
+            mapfile -t COMPREPLY < <(compgen -W '--strict --json --node --options --help' -- "$word")
+        ;;
+    run)
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        compopt -o filenames
+        [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W '--node --help' -- "$word")
         ;;
     status)
         if [ "$before" = --control ]; then

@@ -9,7 +9,9 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "cli/check.h"
 #include "cli/demo.h"
+#include "cli/run.h"
 #include "cli/status.h"
 #include "daemon/daemon.h"
 
@@ -24,13 +26,18 @@ struct cli_command {
     int (*run)(int argc, char **argv); /* argv[0] is the name; returns the exit status */
 };
 
-static int cli_sentinel(int argc, char **argv)
+const char *cli_executable(void)
 {
     static char executable[PATH_MAX];
     ssize_t len = readlink("/proc/self/exe", executable, sizeof(executable) - 1);
 
     executable[len < 0 ? 0 : len] = '\0';
-    return daemon_sentinel_main(argc, argv, executable);
+    return executable;
+}
+
+static int cli_sentinel(int argc, char **argv)
+{
+    return daemon_sentinel_main(argc, argv, cli_executable());
 }
 
 static const struct cli_command commands[] = {

@@ -13,6 +13,9 @@ enum cli_exit {
     CLI_USAGE = 2,  /* the call or the file is wrong */
 };
 
+/* The absolute path of this program; "" when the kernel does not tell. */
+const char *cli_executable(void);
+
 /* argv as main() gets it. Returns the exit status of the process. */
 int cli_main(int argc, char **argv);
 

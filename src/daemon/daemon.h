@@ -31,6 +31,14 @@ int daemon_sentinel_main(int argc, char **argv, const char *executable);
  */
 int daemon_router_main(int argc, char **argv);
 
+/*
+ * `holdfast run SITE.yaml [--node NAME]`: what the file says of this node: its monitor, its probes,
+ * its endpoints. node is NULL when it is to be found by host name or address; executable is the
+ * absolute path of this program. Returns the exit status: 0 when it ended as told, 1 when it could
+ * not start, 2 when the file is wrong or has no such node.
+ */
+int daemon_site_main(const char *path, const char *node, const char *executable);
+
 /* Asks a router that runs, over its control socket: "status" or "metrics" (router/control.h).
  * Appends the answer. Blocks, a few seconds at most. */
 bool daemon_router_ask(const char *path, const char *request, struct buf *answer,

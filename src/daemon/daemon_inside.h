@@ -57,9 +57,9 @@ struct daemon {
     bool ending;
 };
 
-/* monitor.c: with d->loop and d->conf, and the paths, in place. After a failure too both of the ends
- * are called: the first while the loop is there, the second when it is gone (its helper thread may
- * still be saving until then). */
+/* monitor.c: with d->loop and d->conf, and the paths, in place. After a failure too both of the
+ * ends are called: the first while the loop is there, the second when it is gone (its helper thread
+ * may still be saving until then). */
 bool monitor_open(struct daemon *d, const char *executable, struct err *err) MUST_CHECK;
 void monitor_close(struct daemon *d);
 void monitor_finish(struct daemon *d);

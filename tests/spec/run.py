@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # The longest first, so that the last one to end is a short one.
-LONGEST_FIRST = ["test_failover.py", "test_mixed.py", "test_network.py", "test_crash.py"]
+LONGEST_FIRST = ["test_galera_harness.py", "test_failover.py", "test_mixed.py", "test_network.py", "test_crash.py"]
 COUNTS = ("passed", "failed", "skipped", "error")
 
 

@@ -11,16 +11,21 @@ import os
 import re
 import sys
 
-FACES = {"base": None, "loop": {"loop.h", "conn.h", "tls.h", "log.h"},
-         "resp": {"resp.h", "resp_scan.h"}, "pool": {"master_choice.h"},
-         "config": {"config.h", "router_conf.h", "router_options.h"},
-         "router": {"router.h", "control.h", "commands.h"}}
+FACES = {"base": None, "loop": {"loop.h", "loop_watch.h", "conn.h", "tls.h", "log.h"},
+         "resp": {"resp.h", "resp_scan.h"}, "pool": {"master_choice.h", "member_health.h", "member_choice.h", "member_balance.h",
+                  "member_writer.h"},
+         "config": {"config.h", "router_conf.h", "router_options.h", "site.h", "feed.h"},
+         "probe": {"probe.h", "galera_judge.h"},
+         "http": {"site_view.h", "http_server.h", "http_request.h", "health.h", "haproxy_agent.h",
+                  "haproxy_runtime.h"},
+         "router": {"router.h", "control.h", "commands.h", "tcp_endpoint.h"}}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 SYSTEM = re.compile(r"^\s*#\s*include\s+<([^>]+)>")
 # Libraries and the rooms that may speak to them; nobody else includes their headers.
-LIBRARIES = {"event2/": {"loop"}, "openssl/": {"loop", "sentinel"}, "jansson.h": {"router", "cli"}}
+LIBRARIES = {"event2/": {"loop"}, "openssl/": {"loop", "sentinel"}, "jansson.h": {"router", "cli", "http"},
+             "yaml.h": {"config"}, "mysql": {"probe"}, "errmsg.h": {"probe"}}
 PURE = {"failover", "resp", "config", "pool"}
-PURE_SYSTEM = {"ctype.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h", "stdarg.h",
+PURE_SYSTEM = {"yaml.h", "ctype.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h", "stdarg.h",
                "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h"}
 
 
