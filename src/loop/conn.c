@@ -111,6 +111,7 @@ struct conn *conn_make(struct loop *loop, int fd, bool is_unix)
     c->loop = loop;
     c->fd = fd;
     c->is_unix = is_unix;
+    c->read_max_bytes = LOOP_SCRATCH_BYTES;
     c->in_max_bytes = CONN_INPUT_MAX_BYTES;
     c->out_max_bytes = CONN_OUTPUT_MAX_BYTES;
     c->task.run = conn_on_task;
@@ -338,9 +339,9 @@ static void conn_show(struct conn *c, size_t len)
 static size_t conn_read(struct conn *c)
 {
     if (c->ssl != NULL) {
-        return conn_tls_read(c, c->loop->scratch, LOOP_SCRATCH_BYTES);
+        return conn_tls_read(c, c->loop->scratch, c->read_max_bytes);
     }
-    ssize_t got = recv(c->fd, c->loop->scratch, LOOP_SCRATCH_BYTES, 0);
+    ssize_t got = recv(c->fd, c->loop->scratch, c->read_max_bytes, 0);
     c->has_ended = got == 0;
     if (got == 0 && c->h != NULL && c->h->on_half_close != NULL) {
         c->is_half_closed = true;

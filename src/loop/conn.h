@@ -80,6 +80,10 @@ void conn_set_handlers(struct conn *c, const struct conn_handlers *h, void *ctx)
 /* Default CONN_*_MAX_BYTES. Input counts what on_data left untaken, output what the kernel has not
  * accepted. */
 void conn_set_limits(struct conn *c, size_t input_max_bytes, size_t output_max_bytes);
+
+/* One read brings at most so much; 64 KiB otherwise. Less is better where bytes are only passed on:
+ * they are still in the processor's cache when they are sent. */
+void conn_set_read_max(struct conn *c, size_t bytes);
 void conn_set_keepalive(struct conn *c, int seconds); /* 0 is off; as Redis' tcp-keepalive */
 
 /* ---- writing ---- */

@@ -19,6 +19,12 @@ void conn_set_limits(struct conn *c, size_t input_max_bytes, size_t output_max_b
     c->out_max_bytes = output_max_bytes;
 }
 
+void conn_set_read_max(struct conn *c, size_t bytes)
+{
+    ASSERT(bytes > 0 && bytes <= LOOP_SCRATCH_BYTES);
+    c->read_max_bytes = bytes;
+}
+
 static void fd_set_keepalive(int fd, int seconds)
 {
     int on = seconds > 0;

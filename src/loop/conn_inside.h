@@ -55,6 +55,7 @@ struct conn {
     struct buf out;            /* what the kernel did not take yet; the same */
     const struct buf *tail_of; /* conn_write_from(): its last tail_len bytes go after out */
     size_t tail_len;
+    size_t read_max_bytes;
     size_t in_max_bytes;
     size_t out_max_bytes;
     struct loop_task task;

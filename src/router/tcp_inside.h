@@ -12,6 +12,8 @@
 #include "router/tcp_endpoint.h"
 
 enum {
+    TCP_READ_MAX_BYTES = 16 << 10, /* stays in the cache until it is sent; 64 KiB cost half as much
+                                      again for replies of a megabyte */
     TCP_KEEPALIVE_S = 60, /* both sides: who vanished without a word is noticed in two minutes */
     TCP_RETRY_MS = 100,   /* before a member that failed for a client is tried for it again */
     TCP_HOUSEKEEPING_MS = 1000, /* looking for the idle */

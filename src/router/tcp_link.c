@@ -267,6 +267,7 @@ static bool tcp_link_connect(struct tcp_link *l, const struct tcp_member *m)
         l->tried |= UINT32_C(1) << m->id;
         return false;
     }
+    conn_set_read_max(l->member.conn, TCP_READ_MAX_BYTES);
     conn_set_keepalive(l->member.conn, TCP_KEEPALIVE_S);
     (void)tcp_shared_add(&w->shared->open[m->id]); /* the pick reads it */
     l->phase = TCP_PHASE_CONNECTING;
@@ -348,6 +349,7 @@ void tcp_link_accept(void *ctx, struct conn *c)
         tcp_worker_tick_by(w, l->since_ms + TCP_HOUSEKEEPING_MS);
     }
     w->links = l;
+    conn_set_read_max(c, TCP_READ_MAX_BYTES);
     conn_set_handlers(c, &client_handlers, &l->client);
     conn_pause_read(c);
     tcp_link_try(l);
