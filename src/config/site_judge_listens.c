@@ -25,6 +25,11 @@ struct site_ports {
 
 static void site_judge_take(struct site_ports *ports, struct site_use_of_port use)
 {
+    bool is_somewhere = use.port != 0 ? use.host != NULL : use.path != NULL && use.path[0] != '\0';
+
+    if (!is_somewhere) {
+        return; /* what is missing is told elsewhere */
+    }
     ports->items = conf_set_grow(ports->items, ports->count, sizeof(*ports->items));
     ports->items[ports->count++] = use;
 }

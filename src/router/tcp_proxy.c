@@ -63,9 +63,10 @@ static size_t proxy_binary(char *header, const struct addr *from, const struct a
     char *at = proxy_put(header, proxy2_signature, sizeof(proxy2_signature) - 1);
     bool is_v6 = from != NULL && addr_is_v6(from);
     uint16_t len = is_v6 ? PROXY2_TCP6_BYTES : PROXY2_TCP4_BYTES;
+    unsigned family = from == NULL ? PROXY2_UNSPEC : is_v6 ? PROXY2_TCP6 : PROXY2_TCP4;
 
     *at++ = from == NULL ? PROXY2_LOCAL : PROXY2_PROXY;
-    *at++ = from == NULL ? PROXY2_UNSPEC : is_v6 ? PROXY2_TCP6 : PROXY2_TCP4;
+    *at++ = (char)family;
     at = proxy_put_port(at, from == NULL ? 0 : len);
     if (from != NULL) {
         at = proxy_put_ip(at, from);

@@ -310,11 +310,13 @@ def print_table(cases):
 
 
 def broken_promises(case):
-    """What the router says and this run contradicts."""
+    """What the router says and this run contradicts. Replication is asynchronous: what a master that
+    is cut off or killed had acknowledged a moment before may be lost with it."""
     if case.way != "router" or not case.results:
         return []
-    wanted = {"reads_failed": 0, "writes_failed": 0, "lost": 0, "foreign": 0, "closed": 0,
-              "beyond_ms": 200}
+    wanted = {"reads_failed": 0, "writes_failed": 0, "foreign": 0, "closed": 0, "beyond_ms": 200}
+    if case.fault in ("restarted", "switched"):
+        wanted["lost"] = 0
     return [f"{case.label}: {name} {worst(case, name)}" for name, most in wanted.items()
             if worst(case, name) > most]
 

@@ -560,6 +560,21 @@ static void test_changes_are_told(void **state)
                    "services.web: another kind: removed, and added anew\n", false);
 }
 
+/* Found by fuzzing: such a member is told of once, and is in nobody's way. */
+static void test_members_without_a_port(void **state)
+{
+    struct trial t;
+
+    (void)state;
+    trial_run(&t, NODES "  one: {kind: tcp, members: [a]}\n"
+                        "  two: {kind: tcp, members: [a]}\n");
+    assert_false(t.is_right);
+    for (size_t i = 0; i < t.findings.count; i++) {
+        assert_null(strstr(t.findings.items[i].what, "wanted twice"));
+    }
+    trial_finish(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -583,6 +598,7 @@ int main(void)
         cmocka_unit_test(test_secrets_stay_out_of_messages),
         cmocka_unit_test(test_a_node_finds_itself),
         cmocka_unit_test(test_changes_are_told),
+        cmocka_unit_test(test_members_without_a_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
