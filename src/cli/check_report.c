@@ -19,9 +19,9 @@ static struct check_line check_report_line(const struct check_file *file, int li
     const char *at = buf_data(&file->text);
     const char *end = at + file->text.len;
 
-    for (int i = 1; i < line && at != NULL && at < end; i++) {
-        at = memchr(at, '\n', (size_t)(end - at));
-        at = at == NULL ? end : at + 1;
+    for (int i = 1; i < line && at < end; i++) {
+        const char *line_end = memchr(at, '\n', (size_t)(end - at));
+        at = line_end == NULL ? end : line_end + 1;
     }
     const char *stop = memchr(at, '\n', (size_t)(end - at));
     size_t len = (size_t)((stop == NULL ? end : stop) - at);

@@ -172,6 +172,21 @@ static void site_judge_tell(const struct site_ports *ports, const struct site_us
     buf_finish(&text);
 }
 
+static void site_judge_ports(struct site_ports *ports, struct site_findings *findings)
+{
+    size_t first = 0; /* of those with the same port */
+
+    for (size_t j = 1; j < ports->count; j++) {
+        first = ports->items[j].port == ports->items[first].port ? first : j;
+        for (size_t k = first; k < j; k++) {
+            if (site_judge_clash(&ports->items[k], &ports->items[j])) {
+                site_judge_tell(ports, &ports->items[j], &ports->items[k], findings);
+                break;
+            }
+        }
+    }
+}
+
 void site_judge_listens(const struct site *site, struct site_findings *findings)
 {
     for (size_t i = 0; i < site->nodes_count; i++) {
@@ -180,19 +195,9 @@ void site_judge_listens(const struct site *site, struct site_findings *findings)
             continue; /* that was found */
         }
         site_judge_collect(&ports);
-        if (ports.count == 0) {
-            continue;
-        }
-        qsort(ports.items, ports.count, sizeof(*ports.items), site_judge_order);
-        size_t first = 0; /* of those with the same port */
-        for (size_t j = 1; j < ports.count; j++) {
-            first = ports.items[j].port == ports.items[first].port ? first : j;
-            for (size_t k = first; k < j; k++) {
-                if (site_judge_clash(&ports.items[k], &ports.items[j])) {
-                    site_judge_tell(&ports, &ports.items[j], &ports.items[k], findings);
-                    break;
-                }
-            }
+        if (ports.count > 0) {
+            qsort(ports.items, ports.count, sizeof(*ports.items), site_judge_order);
+            site_judge_ports(&ports, findings);
         }
         free(ports.items);
     }

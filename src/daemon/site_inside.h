@@ -60,13 +60,13 @@ bool site_redis_has_changed(struct site_redis *redis); /* since it was asked bef
 
 /* When all services are open. */
 struct site_teller *site_teller_open(struct site_run *run, struct err *err) MUST_CHECK;
-void site_teller_close(struct site_teller *teller); /* NULL is allowed */
+void site_teller_close(struct site_teller *h); /* NULL is allowed */
 
 /* Something changed. NULL is allowed: it is not open yet. */
-void site_teller_refresh(struct site_teller *teller);
+void site_teller_refresh(struct site_teller *h);
 
 /* The end: HAProxy gets its servers back. Returns how often on_done will be called: 0 or 1. */
-unsigned site_teller_release(struct site_teller *teller, loop_call on_done, void *ctx);
+unsigned site_teller_release(struct site_teller *h, loop_call on_done, void *ctx);
 
 /* The wall clock at a moment of the loop's. */
 int64_t site_teller_unix_ms(struct loop *loop, msec_t at_ms);

@@ -218,8 +218,10 @@ void haproxy_agent_close(struct haproxy_agent *agent)
     for (size_t i = 0; i < agent->doors_count; i++) {
         listener_close(agent->doors[i].listener);
     }
-    while (agent->clients != NULL) {
-        agent_client_close(agent->clients);
+    for (struct agent_client *client = agent->clients; client != NULL;) {
+        struct agent_client *next = client->next;
+        agent_client_close(client);
+        client = next;
     }
     free(agent);
 }

@@ -11,7 +11,10 @@ static struct haproxy_word word_down(const char *why)
     size_t len = strnlen(why, sizeof(word.reason) - 1);
 
     for (size_t i = 0; i < len; i++) {
-        word.reason[i] = why[i] >= 0x20 && why[i] < 0x7f ? why[i] : '?';
+        word.reason[i] = '?';
+        if (why[i] >= 0x20 && why[i] < 0x7f) {
+            word.reason[i] = why[i];
+        }
     }
     return word;
 }

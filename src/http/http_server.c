@@ -341,8 +341,10 @@ void http_server_close(struct http_server *s)
     for (size_t i = 0; i < s->listeners_count; i++) {
         listener_close(s->listeners[i]);
     }
-    while (s->first != NULL) {
-        http_client_close(s->first);
+    for (struct http_client *client = s->first; client != NULL;) {
+        struct http_client *next = client->next;
+        http_client_close(client);
+        client = next;
     }
     free(s);
 }

@@ -118,7 +118,7 @@ static void probe_http_start(void *kind)
         probe_conclude(k->p, VERDICT_UNKNOWN, "the probe cannot be made: %s", err.text);
         return;
     }
-    conn_set_limits(k->conn, PROBE_HTTP_ANSWER_MAX_BYTES * 2, PROBE_HTTP_ANSWER_MAX_BYTES);
+    conn_set_limits(k->conn, (size_t)PROBE_HTTP_ANSWER_MAX_BYTES * 2, PROBE_HTTP_ANSWER_MAX_BYTES);
     conn_write(k->conn, buf_data(&k->request), k->request.len);
 }
 
