@@ -23,11 +23,9 @@ static bool feed_listens(const struct site_listens *from, const struct site_node
                          struct router_listen *to, size_t *count, struct err *err)
 {
     for (size_t i = 0; i < from->count; i++) {
-        struct router_listen listen = from->items[i].to;
-        if (from->items[i].is_own_address && !addr_set(&listen.at, node->address, listen.at.port)) {
-            return err_set(err, "%s: not an address", node->address);
+        if (!site_listen_on(&from->items[i], node, &to[i], err)) {
+            return false;
         }
-        to[i] = listen;
     }
     *count = from->count;
     return true;

@@ -287,6 +287,11 @@ const struct site_node *site_member_node(const struct site *site, const struct s
 /* The host to connect to. */
 const char *site_member_host(const struct site *site, const struct site_member *member);
 
+/* Where it listens on that node, whose own address stands for `node`. False and *err when that is
+ * no address. */
+bool site_listen_on(const struct site_listen *listen, const struct site_node *node,
+                    struct router_listen *to, struct err *err) MUST_CHECK;
+
 /* It stands in the file. */
 bool site_is_given(const struct site_head *head);
 

@@ -114,3 +114,15 @@ const struct site_node *site_find_node(const struct site *site, const struct sit
     buf_finish(&search.names);
     return search.found;
 }
+
+bool site_listen_on(const struct site_listen *listen, const struct site_node *node,
+                    struct router_listen *to, struct err *err)
+{
+    struct router_listen found = listen->to;
+
+    if (listen->is_own_address && !addr_set(&found.at, node->address, found.at.port)) {
+        return err_set(err, "%s: not an address", node->address);
+    }
+    *to = found;
+    return true;
+}

@@ -9,6 +9,7 @@
 #include "daemon/daemon.h"
 #include "daemon/daemon_inside.h"
 #include "daemon/router_inside.h"
+#include "daemon/secret_file.h"
 #include "loop/log.h"
 
 /* `holdfast router`: the process around a router. */
@@ -41,11 +42,6 @@ static bool router_process_read(void *ctx, const char *path, struct buf *text, s
         return false;
     }
     return exists || err_set(err, "%s: there is no such file", path);
-}
-
-static void router_process_warn_log(const char *text)
-{
-    log_warning("%s", text);
 }
 
 /* Where holdfast status looks by itself, when this user may make a socket there. */
@@ -115,7 +111,7 @@ static void router_process_on_hangup(void *ctx)
     if (!log_reopen(&err)) {
         log_warning("the log file cannot be opened again: %s", err.text);
     }
-    if (!router_secrets_read(&p->options.conf, &texts, router_process_warn_log, &err)) {
+    if (!router_secrets_read(&p->options.conf, &texts, secret_file_warn_log, &err)) {
         log_warning("nothing was read again, the old passwords stay: %s", err.text);
         return;
     }
@@ -171,7 +167,7 @@ static bool router_process_router(struct router_process *p, struct err *err)
 {
     struct router_secret_texts texts = {0};
 
-    if (!router_secrets_read(&p->options.conf, &texts, router_process_warn_log, err)) {
+    if (!router_secrets_read(&p->options.conf, &texts, secret_file_warn_log, err)) {
         return false;
     }
     struct router_secrets secrets = router_secrets_of(&texts);

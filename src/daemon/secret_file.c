@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loop/log.h"
+
 enum { SECRET_MAX_BYTES = 4096 /* tokens of some hundred bytes are the longest seen */ };
 
 static bool secret_file_bytes(const char *path, char *bytes, size_t *len, unsigned *mode,
@@ -79,6 +81,11 @@ bool secret_file_read(const char *path, char **text, void (*warn)(const char *te
         warn(note.text);
     }
     return is_good;
+}
+
+void secret_file_warn_log(const char *text)
+{
+    log_warning("%s", text);
 }
 
 void secret_file_wipe(char **text)

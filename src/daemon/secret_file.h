@@ -12,6 +12,7 @@
  */
 bool secret_file_read(const char *path, char **text, void (*warn)(const char *text),
                       struct err *err) MUST_CHECK;
-void secret_file_wipe(char **text); /* overwrites it, frees it, NULL then */
+void secret_file_warn_log(const char *text); /* a warn() that writes to the log */
+void secret_file_wipe(char **text);          /* overwrites it, frees it, NULL then */
 
 #endif

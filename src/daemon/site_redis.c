@@ -33,11 +33,6 @@ struct site_redis {
     struct daemon *monitor; /* NULL: no voice here */
 };
 
-static void site_redis_warn(const char *text)
-{
-    log_warning("%s", text);
-}
-
 /* ---- a router ---- */
 
 static void site_router_close(struct site_router *r)
@@ -76,7 +71,7 @@ static bool site_router_open(struct site_redis *redis, const struct site_service
 
     redis->routers[redis->routers_count++] = r;
     if (!feed_router(&redis->run->site, service, redis->run->node, &r->conf, err) ||
-        !router_secrets_read(&r->conf, &texts, site_redis_warn, err)) {
+        !router_secrets_read(&r->conf, &texts, secret_file_warn_log, err)) {
         return false;
     }
     struct router_secrets secrets = router_secrets_of(&texts);
@@ -109,12 +104,12 @@ static bool site_redis_text(const struct site_redis *redis, struct buf *text, st
     char *owned[SITE_SERVICES_MAX + 1] = {NULL};
     struct feed_passwords passwords = {.of_monitors = NULL};
     bool is_good = secret_file_read(site->monitors.password_file, &owned[SITE_SERVICES_MAX],
-                                    site_redis_warn, err);
+                                    secret_file_warn_log, err);
 
     for (size_t i = 0; i < site->services_count && is_good; i++) {
         if (site->services[i].kind == SITE_REDIS) {
-            is_good =
-                secret_file_read(site->services[i].password_file, &owned[i], site_redis_warn, err);
+            is_good = secret_file_read(site->services[i].password_file, &owned[i],
+                                       secret_file_warn_log, err);
             passwords.of_service[i] = owned[i];
         }
     }
@@ -231,7 +226,7 @@ void site_redis_reload_secrets(struct site_redis *redis)
         struct site_router *r = redis->routers[i];
         struct router_secret_texts texts;
         struct err err = {{0}};
-        bool is_good = router_secrets_read(&r->conf, &texts, site_redis_warn, &err);
+        bool is_good = router_secrets_read(&r->conf, &texts, secret_file_warn_log, &err);
         if (is_good) {
             struct router_secrets secrets = router_secrets_of(&texts);
             is_good = router_reload(r->router, &secrets, &err);

@@ -401,10 +401,8 @@ static bool relay_listen(struct site_relay *r, const struct site_endpoint *conf,
     }
     tcp_endpoint_plan_init(&plan);
     for (size_t i = 0; i < conf->listen.count; i++) {
-        listens[i] = conf->listen.items[i].to;
-        if (conf->listen.items[i].is_own_address &&
-            !addr_set(&listens[i].at, r->run->node->address, listens[i].at.port)) {
-            return err_set(err, "%s: not an address", r->run->node->address);
+        if (!site_listen_on(&conf->listen.items[i], r->run->node, &listens[i], err)) {
+            return false;
         }
     }
     plan.name = r->service->head.name;
@@ -419,11 +417,6 @@ static bool relay_listen(struct site_relay *r, const struct site_endpoint *conf,
     plan.proxy_protocol = (int)conf->proxy_protocol;
     *endpoint = tcp_endpoint_open(r->run->loop, &plan, err);
     return *endpoint != NULL;
-}
-
-static void relay_warn(const char *text)
-{
-    log_warning("%s", text);
 }
 
 static bool relay_prepare(struct site_relay *r, struct err *err)
@@ -443,7 +436,7 @@ static bool relay_prepare(struct site_relay *r, struct err *err)
         return err_set(err, "%zu members; at most %d are served", service->members_count,
                        MEMBERS_MAX);
     }
-    return secret_file_read(service->probe.password_file, &r->password, relay_warn, err);
+    return secret_file_read(service->probe.password_file, &r->password, secret_file_warn_log, err);
 }
 
 struct site_relay *site_relay_open(struct site_run *run, const struct site_service *service,

@@ -107,10 +107,11 @@ static bool health_addresses(const struct site_run *run, const struct site_liste
                              struct addr *to, size_t *count, struct err *err)
 {
     for (size_t i = 0; i < listens->count && i < HTTP_BINDS_MAX; i++) {
-        to[i] = listens->items[i].to.at;
-        if (listens->items[i].is_own_address && !addr_set(&to[i], run->node->address, to[i].port)) {
-            return err_set(err, "%s: not an address", run->node->address);
+        struct router_listen found;
+        if (!site_listen_on(&listens->items[i], run->node, &found, err)) {
+            return false;
         }
+        to[i] = found.at;
     }
     *count = listens->count < HTTP_BINDS_MAX ? listens->count : HTTP_BINDS_MAX;
     return true;
